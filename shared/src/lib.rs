@@ -1,0 +1,15 @@
+//! What every Colloquy function is made of. The floors, each importing only from those below it:
+//!
+//! | floor | modules |
+//! |---|---|
+//! | top | [`runtime`], [`http`] |
+//! | middle | [`db`], [`auth`] |
+//! | | [`config`] |
+//! | ground | [`error`], [`model`], [`id`], [`clock`] |
+#![warn(missing_docs, unused_crate_dependencies)]
+
+pub mod clock;
+pub mod config;
+pub mod error;
+pub mod id;
+pub mod model;

@@ -1,0 +1,27 @@
+//! What Colloquy keeps: conversations and their messages, as the wire shows them and as clients send them.
+
+mod conversation;
+pub mod input;
+pub mod limits;
+mod message;
+mod page;
+mod source;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use serde::Serialize;
+
+pub use conversation::{
+    Conversation, ConversationFilter, ConversationPatch, CreatedConversation, IfMatch, Metadata, NewConversation, Title,
+};
+pub use message::{Appended, Branch, Message, MessageFilter, NewMessage, NewMessages, Origin, Parent, Role, Status};
+pub use page::{BadCursor, ConversationCursor, Cursor, MessageCursor, Order, Page, PageSize};
+pub use source::{NewSources, Source};
+
+/// The SHA-256 of a request's content, in hexadecimal. Objects are hashed with their members sorted, so that a repeated
+/// request that writes them in another order is still the same.
+pub(crate) fn hash_of(content: &impl Serialize) -> String {
+    // Serialising these types can't fail: their maps have string keys. Were it to, an empty text would be hashed, and
+    // the worst that follows is a 422 to a repeated request.
+    let json = serde_json::to_value(content).map(|value| value.to_string()).unwrap_or_default();
+    digest(&SHA256, json.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}

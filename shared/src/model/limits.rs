@@ -1,0 +1,47 @@
+//! The cap of every field, in one place. The API document and the refusals read them from here.
+//!
+//! They follow from two walls of Lambda's: a request and a buffered response hold 6 MB each, the response after its
+//! JSON was escaped into a string once more.
+//! <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
+
+/// The most bytes of a request body; more is a 413.
+pub const BODY_BYTES: usize = 4 * 1024 * 1024;
+/// The deepest nesting of arrays and objects in a body.
+pub const DEPTH: usize = 64;
+/// The most faults that one problem document lists.
+pub const FAULTS: usize = 100;
+
+/// The most characters of a conversation's title.
+pub const TITLE_CHARS: usize = 200;
+/// The most bytes of a `metadata` object as PostgreSQL prints it; the table's constraints say the same.
+pub const METADATA_BYTES: usize = 16 * 1024;
+
+/// The most messages of one request.
+pub const BATCH: usize = 100;
+/// The most parts of a message.
+pub const PARTS: usize = 200;
+/// The most bytes of a message's parts, as compact JSON.
+pub const PARTS_BYTES: usize = 1024 * 1024;
+/// The most sources of a message.
+pub const SOURCES: usize = 200;
+/// The most bytes of a message's sources, as compact JSON, without their embeddings.
+pub const SOURCES_BYTES: usize = 512 * 1024;
+/// The most numbers of one source's embedding.
+pub const EMBEDDING_NUMBERS: usize = 4096;
+/// The most bytes of a `usage` object, as compact JSON.
+pub const USAGE_BYTES: usize = 4 * 1024;
+/// The most characters of a model's name.
+pub const MODEL_CHARS: usize = 200;
+
+/// The most bytes of the answer to an append, escaped: a batch that would answer with more is a 413 before it is stored.
+/// A page ends before it would pass this.
+pub const PAGE_BYTES: usize = 5 * 1024 * 1024;
+
+/// The items of a page where `limit` says nothing.
+pub const PAGE_DEFAULT: u16 = 50;
+/// The most items of a page.
+pub const PAGE_MAX: u16 = 100;
+
+/// The most bytes of a token. API Gateway takes 10,240 bytes of headers in all.
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html>
+pub const TOKEN_BYTES: usize = 8 * 1024;

@@ -1,0 +1,193 @@
+//! The sources that an answer rests on.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+use crate::error::Fault;
+use crate::model::input::{FromJson, List, Object};
+use crate::model::limits;
+
+/// A source of an answer. Any further member is kept as it came.
+///
+/// This type documents the members that Colloquy knows; it is stored and answered as the client sent it.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub struct Source {
+    /// Unique in its message; numbered `s1`, `s2`, … where it is missing.
+    pub id: Option<String>,
+    /// `url` or `document`; `url` where it is missing and there is a `url`.
+    #[schema(rename = "type")]
+    pub kind: Option<String>,
+    /// Only `http` and `https`. Never fetched.
+    #[schema(example = "https://example.com/handbook")]
+    pub url: Option<String>,
+    /// What a reader is shown.
+    pub title: Option<String>,
+    /// The passage that was used.
+    pub snippet: Option<String>,
+    /// How well it matched.
+    pub score: Option<f64>,
+    /// The retriever's document.
+    pub document_id: Option<String>,
+    /// The retriever's chunk.
+    pub chunk_id: Option<String>,
+    /// Stored apart and answered only with `include=embeddings`.
+    pub embedding: Option<Vec<f64>>,
+}
+
+/// A message's sources, ready to be stored: each with an id and a type, their embeddings taken out.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct NewSources {
+    sources: Vec<Map<String, Value>>,
+    /// By source id.
+    embeddings: Map<String, Value>,
+}
+
+impl NewSources {
+    /// The sources, without embeddings.
+    #[must_use]
+    pub fn sources(&self) -> &[Map<String, Value>] {
+        &self.sources
+    }
+
+    /// Their embeddings by source id; `None` where there are none.
+    #[must_use]
+    pub fn embeddings(&self) -> Option<&Map<String, Value>> {
+        (!self.embeddings.is_empty()).then_some(&self.embeddings)
+    }
+
+    /// The AI SDK's parts for these sources. They show what the front end's types know; the rest is in `sources`.
+    /// <https://ai-sdk.dev/docs/reference/ai-sdk-core/ui-message>
+    pub fn parts(&self) -> impl Iterator<Item = Value> {
+        self.sources.iter().map(|source| {
+            let is_url = source.get("type").is_some_and(|kind| kind == "url");
+            let mut part = json!({
+                "type": if is_url { "source-url" } else { "source-document" },
+                "sourceId": source.get("id"),
+            });
+            let title = source.get("title").or_else(|| source.get("filename"));
+            if let Value::Object(part) = &mut part {
+                if is_url {
+                    part.insert("url".into(), source.get("url").cloned().unwrap_or_default());
+                } else {
+                    let media = source.get("mediaType").filter(|value| value.is_string());
+                    part.insert("mediaType".into(), media.cloned().unwrap_or_else(|| "text/plain".into()));
+                    // The SDK's schema demands a title of a document.
+                    part.insert("title".into(), title.or_else(|| source.get("id")).cloned().unwrap_or_default());
+                }
+                for name in ["title", "filename"] {
+                    if let Some(text @ Value::String(_)) = source.get(name).filter(|_| name == "filename" || is_url) {
+                        part.insert(name.into(), text.clone());
+                    }
+                }
+            }
+            part
+        })
+    }
+
+    /// The sources that an AI SDK message carries in its parts.
+    #[must_use]
+    pub fn from_parts(parts: &[Map<String, Value>]) -> Self {
+        let sources = parts.iter().filter_map(|part| {
+            let kind = part.get("type")?.as_str()?.strip_prefix("source-")?;
+            let mut source: Map<String, Value> =
+                part.iter().filter(|(name, _)| !matches!(name.as_str(), "type" | "sourceId")).map(own).collect();
+            source.insert("id".into(), part.get("sourceId")?.clone());
+            source.insert("type".into(), kind.into());
+            Some(source)
+        });
+        Self { sources: sources.collect(), embeddings: Map::new() }
+    }
+}
+
+fn own((name, value): (&String, &Value)) -> (String, Value) {
+    (name.clone(), value.clone())
+}
+
+impl FromJson for NewSources {
+    fn from_json(value: Value, at: &str, faults: &mut Vec<Fault>) -> Option<Self> {
+        let before = faults.len();
+        let List(items) = List::<Map<String, Value>, 0, { limits::SOURCES }>::from_json(value, at, faults)?;
+        let mut new = Self::default();
+        let mut ids: Vec<String> = Vec::with_capacity(items.len());
+        for (i, item) in items.into_iter().enumerate() {
+            let pointer = format!("{at}/{i}");
+            let Some(source) = check_source(item, &pointer, faults) else { continue };
+            if let Some(Value::String(id)) = source.get("id") {
+                if ids.contains(id) {
+                    faults.push(Fault::body(format!("{pointer}/id"), "is the id of an earlier source, too"));
+                }
+                ids.push(id.clone());
+            }
+            new.sources.push(source);
+        }
+        let mut number = 0;
+        for source in &mut new.sources {
+            let id = if let Some(Value::String(id)) = source.get("id") {
+                id.clone()
+            } else {
+                let id = loop {
+                    number += 1;
+                    let id = format!("s{number}");
+                    if !ids.contains(&id) {
+                        break id;
+                    }
+                };
+                source.insert("id".into(), id.as_str().into());
+                id
+            };
+            if let Some(embedding) = source.remove("embedding") {
+                new.embeddings.insert(id, embedding);
+            }
+        }
+        let size = serde_json::to_string(&new.sources).map_or(usize::MAX, |json| json.len());
+        if size > limits::SOURCES_BYTES {
+            let detail = format!("must have at most {} bytes of JSON without embeddings", limits::SOURCES_BYTES);
+            faults.push(Fault::body(at, detail));
+        }
+        (faults.len() == before).then_some(new)
+    }
+}
+
+/// Checks what Colloquy knows of a source, and lets the rest be.
+fn check_source(item: Map<String, Value>, at: &str, faults: &mut Vec<Fault>) -> Option<Map<String, Value>> {
+    let before = faults.len();
+    let mut object = Object::open(Value::Object(item.clone()), at, faults)?;
+    let id: Option<String> = object.optional("id", faults);
+    if id.is_some_and(|id| id.is_empty() || id.chars().count() > 200) {
+        faults.push(Fault::body(object.pointer("id"), "must have 1 to 200 characters"));
+    }
+    let url: Option<String> = object.optional("url", faults);
+    if url.as_deref().is_some_and(|url| !is_web_url(url)) {
+        faults.push(Fault::body(object.pointer("url"), "must begin with http:// or https://"));
+    }
+    let kind: Option<String> = object.optional("type", faults);
+    match (kind.as_deref(), &url) {
+        (None | Some("document"), _) | (Some("url"), Some(_)) => {}
+        (Some("url"), None) => faults.push(Fault::body(object.pointer("url"), "is missing")),
+        (Some(_), _) => faults.push(Fault::body(object.pointer("type"), "must be one of: url, document")),
+    }
+    for name in ["title", "snippet"] {
+        let _: Option<String> = object.optional(name, faults);
+    }
+    if let Some(embedding) = object.take("embedding") {
+        let numbers = embedding.as_array().filter(|array| array.iter().all(Value::is_number));
+        if numbers.is_none_or(|numbers| numbers.len() > limits::EMBEDDING_NUMBERS) {
+            let detail = format!("must be an array of at most {} numbers", limits::EMBEDDING_NUMBERS);
+            faults.push(Fault::body(object.pointer("embedding"), detail));
+        }
+    }
+    let mut source = item;
+    source.retain(|_, value| !value.is_null());
+    if !source.contains_key("type") {
+        source.insert("type".into(), if url.is_some() { "url" } else { "document" }.into());
+    }
+    (faults.len() == before).then_some(source)
+}
+
+/// Whether a link leads to the web: `javascript:` and `data:` links are a way into a reader's page.
+fn is_web_url(url: &str) -> bool {
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme);
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"))
+}
