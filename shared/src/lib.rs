@@ -8,6 +8,7 @@
 //! | ground | [`error`], [`model`], [`id`], [`clock`] |
 #![warn(missing_docs, unused_crate_dependencies)]
 
+pub mod auth;
 pub mod clock;
 pub mod config;
 pub mod error;

@@ -1,0 +1,218 @@
+//! The issuer's keys: fetched seldom, and never in the way.
+//!
+//! | event | what happens |
+//! |---|---|
+//! | cold | fetched during initialisation; if that failed, again at the first request, then 503 |
+//! | known `kid`, set usable | no fetch; the lock is held for a map look-up |
+//! | unknown `kid` | one fetch for everyone who waits, unless one ended less than a cooldown ago; 401 if still unknown |
+//! | set older than its time to live | a fetch beside the request; the old keys serve |
+//! | no fetch succeeds | the old keys serve until the stale limit, then 503: a 401 would sign users out |
+//! | anything but a good answer | a failed fetch; the last good set stays, `Retry-After` is honoured |
+//!
+//! A set replaces the one before: a key that is withdrawn is gone. Cache headers are not read: Better Auth sends none.
+
+mod fetch;
+mod schedule;
+mod set;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use futures_util::FutureExt;
+use futures_util::future::{Shared, WeakShared};
+
+use super::key::VerifyingKey;
+use crate::clock::Clock;
+use crate::config::AuthConfig;
+use crate::error::Error;
+use fetch::{Failure, Fetcher, Reason};
+use schedule::{Held, Limits, Schedule};
+use set::KeySet;
+
+/// A fetch that is under way, driven by whoever waits for it. It needs no task of its own: when a waiter goes away the
+/// others drive it on, and when the last one goes away it is dropped and counts as failed.
+pub(super) type Fetching = Shared<Pin<Box<dyn Future<Output = ()> + Send>>>;
+
+/// The cache of one issuer's keys. Clones share it.
+#[derive(Clone)]
+pub(super) struct Jwks(Arc<Inner>);
+
+struct Inner {
+    fetcher: Fetcher,
+    clock: Clock,
+    limits: Limits,
+    /// The last good set.
+    held: RwLock<Option<Held<Arc<KeySet>>>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    schedule: Schedule,
+    running: Option<WeakShared<Pin<Box<dyn Future<Output = ()> + Send>>>>,
+    /// Why the last fetch failed.
+    failure: Option<Reason>,
+}
+
+/// Why there is no key.
+#[derive(Debug)]
+pub(super) enum NoKey {
+    /// The set doesn't have it.
+    Unknown,
+    /// There is no usable set.
+    Unavailable(Error),
+}
+
+/// The cause in the log where there is no usable set.
+#[derive(Debug)]
+struct NoSet(Option<Reason>);
+
+impl fmt::Display for NoSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no usable key set; the last fetch: ")?;
+        match &self.0 {
+            Some(reason) => reason.fmt(f),
+            None => f.write_str("none failed"),
+        }
+    }
+}
+
+impl std::error::Error for NoSet {}
+
+impl Jwks {
+    pub(super) fn new(config: &AuthConfig, clock: Clock) -> Result<Self, Error> {
+        Ok(Self(Arc::new(Inner {
+            fetcher: Fetcher::new(config)?,
+            clock,
+            limits: Limits { ttl: config.jwks_ttl, cooldown: config.jwks_cooldown, stale: config.jwks_stale },
+            held: RwLock::default(),
+            state: Mutex::default(),
+        })))
+    }
+
+    /// Fetches the first set. If it fails, the first request may try again at once.
+    pub(super) async fn warm(&self) {
+        if let Some(fetching) = self.fetch() {
+            fetching.await;
+            if self.0.usable_set().is_none() {
+                self.0.state().schedule.waive();
+            }
+        }
+    }
+
+    /// The key of this `kid`.
+    pub(super) async fn key(&self, kid: &str) -> Result<Arc<VerifyingKey>, NoKey> {
+        if let Some(key) = self.0.usable_set().and_then(|set| set.get(kid).cloned()) {
+            return Ok(key);
+        }
+        if let Some(fetching) = self.fetch() {
+            fetching.await;
+        }
+        let set = self.0.usable_set().ok_or_else(|| NoKey::Unavailable(self.unavailable()))?;
+        set.get(kid).cloned().ok_or(NoKey::Unknown)
+    }
+
+    /// Whether there is a usable set, after a fetch if need be.
+    pub(super) async fn usable(&self) -> Result<(), Error> {
+        if self.0.usable_set().is_none()
+            && let Some(fetching) = self.fetch()
+        {
+            fetching.await;
+        }
+        self.0.usable_set().map(drop).ok_or_else(|| self.unavailable())
+    }
+
+    /// A fetch to run beside other work, where the set is older than its time to live.
+    ///
+    /// Without a set there is none: a request that needs no key shouldn't wait for one, and the others fetch it.
+    pub(super) fn refresh_if_due(&self) -> Option<Fetching> {
+        let due = match &*self.0.held.read().unwrap_or_else(PoisonError::into_inner) {
+            Some(held) => held.is_old(&self.0.limits, self.0.clock.now()),
+            None => false,
+        };
+        if due { self.fetch() } else { None }
+    }
+
+    /// Joins the fetch that is under way, or begins one; `None` while cooling down.
+    fn fetch(&self) -> Option<Fetching> {
+        let mut state = self.0.state();
+        if let Some(running) = state.running.as_ref().and_then(WeakShared::upgrade)
+            && running.peek().is_none()
+        {
+            return Some(running);
+        }
+        if state.schedule.is_cooling(self.0.clock.now()) {
+            return None;
+        }
+        let attempt = Attempt { inner: Arc::clone(&self.0), ended: false };
+        let fetching = attempt.run().boxed().shared();
+        // Weak: only those who wait keep it alive.
+        state.running = fetching.downgrade();
+        Some(fetching)
+    }
+
+    fn unavailable(&self) -> Error {
+        let state = self.0.state();
+        let wait = state.schedule.remaining(self.0.clock.now()).as_secs_f64().ceil().max(1.0);
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, and saturates")]
+        let wait = wait as u32;
+        Error::unavailable("The sign-in service's keys can't be had at the moment.", wait)
+            .because(NoSet(state.failure.clone()))
+    }
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn usable_set(&self) -> Option<Arc<KeySet>> {
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        held.as_ref().filter(|held| held.is_usable(&self.limits, self.clock.now())).map(|held| Arc::clone(&held.set))
+    }
+}
+
+/// A fetch, from its beginning to its end, which is recorded even if nobody waits for it any more.
+struct Attempt {
+    inner: Arc<Inner>,
+    ended: bool,
+}
+
+impl Attempt {
+    async fn run(mut self) {
+        let inner = Arc::clone(&self.inner);
+        // Its age counts from before the answer was made.
+        let begun = inner.clock.now();
+        let result = inner.fetcher.fetch(|| inner.clock.now()).await;
+        self.end(result.map(|set| Held { set: Arc::new(set), fetched: begun }));
+    }
+
+    fn end(&mut self, result: Result<Held<Arc<KeySet>>, Failure>) {
+        self.ended = true;
+        let inner = &self.inner;
+        let (failure, asked) = match result {
+            Ok(held) => {
+                tracing::debug!(skipped = held.set.skipped, "fetched the key set");
+                *inner.held.write().unwrap_or_else(PoisonError::into_inner) = Some(held);
+                (None, None)
+            }
+            Err(Failure { reason, retry_after }) => {
+                tracing::warn!(%reason, "the key set couldn't be fetched");
+                (Some(reason), retry_after)
+            }
+        };
+        let mut state = inner.state();
+        state.schedule.ended(&inner.limits, asked, inner.clock.now());
+        state.failure = failure;
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.end(Err(Reason::Cancelled.into()));
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Whether a token is what it says: signature first, then what it claims.
+//!
+//! jsonwebtoken checks the signature, by its `crypto::verify`. Its `decode` isn't used: it reads the system's clock, knows
+//! neither ES512 nor `Ed25519`, and leaves so much to its user that the rest is written out here, in one place.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::caller::Claims;
+use super::key::VerifyingKey;
+use super::token::{Token, decode};
+use super::{Refusal, json};
+
+/// The most bytes of a `sub`. Better Auth's have 32 characters or are UUIDs.
+pub(super) const SUBJECT_BYTES: usize = 255;
+
+/// What a token must say.
+#[derive(Debug)]
+pub(super) struct Rules {
+    /// The `iss`.
+    pub(super) issuer: String,
+    /// The `aud`, or one of them.
+    pub(super) audience: String,
+    /// How far clocks may differ.
+    pub(super) leeway: Duration,
+}
+
+/// Verifies a token with the key that its `kid` names, and returns its `sub` and its claims.
+pub(super) fn verify(
+    token: &Token<'_>,
+    key: &VerifyingKey,
+    rules: &Rules,
+    now: Timestamp,
+) -> Result<(String, Claims), Refusal> {
+    if token.algorithm != key.algorithm() {
+        return Err(Refusal::OtherAlgorithm);
+    }
+    if !key.verifies(token.message, token.signature) {
+        return Err(Refusal::BadSignature);
+    }
+    // Nothing of the payload is read before this point.
+    let members = decode(token.payload).and_then(|bytes| json::object(&bytes)).ok_or(Refusal::MalformedPayload)?;
+    check(members, rules, now)
+}
+
+/// Checks the claims of a token whose signature is good.
+fn check(members: Map<String, Value>, rules: &Rules, now: Timestamp) -> Result<(String, Claims), Refusal> {
+    if members.get("iss").and_then(Value::as_str) != Some(&rules.issuer) {
+        return Err(Refusal::WrongIssuer);
+    }
+    if !names(members.get("aud"), &rules.audience) {
+        return Err(Refusal::WrongAudience);
+    }
+    let leeway = i64::try_from(rules.leeway.as_secs()).unwrap_or(i64::MAX);
+    let (earliest, latest) = (now.as_second().saturating_sub(leeway), now.as_second().saturating_add(leeway));
+    let expiry = seconds(&members, "exp", Refusal::BadExpiry)?.ok_or(Refusal::BadExpiry)?;
+    // "On or after" its expiry a token is no longer good (RFC 7519, section 4.1.4).
+    if expiry <= earliest {
+        return Err(Refusal::Expired);
+    }
+    if seconds(&members, "nbf", Refusal::BadNotBefore)?.is_some_and(|from| from > latest) {
+        return Err(Refusal::NotYetValid);
+    }
+    if seconds(&members, "iat", Refusal::BadIssuedAt)?.is_some_and(|at| at > latest) {
+        return Err(Refusal::IssuedInFuture);
+    }
+    let subject =
+        members.get("sub").and_then(Value::as_str).filter(|sub| is_subject(sub)).ok_or(Refusal::BadSubject)?;
+    if is_banned(&members, now) {
+        return Err(Refusal::Banned);
+    }
+    let expires_at = Timestamp::from_second(expiry).map_err(|_| Refusal::BadExpiry)?;
+    Ok((subject.to_owned(), Claims { expires_at, members }))
+}
+
+/// Whether an `aud`, one text or an array of them, names `audience`.
+fn names(claim: Option<&Value>, audience: &str) -> bool {
+    match claim {
+        Some(Value::String(one)) => one == audience,
+        Some(Value::Array(all)) => all.iter().all(Value::is_string) && all.iter().any(|one| one == audience),
+        _ => false,
+    }
+}
+
+/// A claim that is a time: whole seconds since 1970. RFC 7519 allows fractions; no issuer sends them, and what isn't
+/// plain is more likely a mistake than a time. Milliseconds lie far above the last second, at the end of the year 9999.
+fn seconds(members: &Map<String, Value>, name: &str, bad: Refusal) -> Result<Option<i64>, Refusal> {
+    match members.get(name) {
+        None => Ok(None),
+        Some(value) => {
+            value.as_i64().filter(|time| (0..=Timestamp::MAX.as_second()).contains(time)).map(Some).ok_or(bad)
+        }
+    }
+}
+
+/// Whether a text can be a user's id: PostgreSQL stores no NUL, and nobody wants control characters in a log.
+fn is_subject(text: &str) -> bool {
+    (1..=SUBJECT_BYTES).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+/// Whether the issuer has banned the user, told as Better Auth's admin plugin and Neon Auth tell it: `banned`, and
+/// `banExpires` where the ban ends by itself.
+///
+/// That plugin asks whether `banned` is truthy and lifts a ban whose `banExpires` is past. A `banExpires` that isn't
+/// readable lifts nothing.
+fn is_banned(members: &Map<String, Value>, now: Timestamp) -> bool {
+    let banned = match members.get("banned") {
+        None | Some(Value::Null | Value::Bool(false)) => false,
+        Some(Value::Number(number)) => number.as_f64() != Some(0.0),
+        Some(Value::String(text)) => !text.is_empty(),
+        Some(_) => true,
+    };
+    let lifted = || {
+        let until = members.get("banExpires").and_then(Value::as_str).and_then(|text| text.parse::<Timestamp>().ok());
+        until.is_some_and(|until| until < now)
+    };
+    banned && !lifted()
+}
