@@ -10,6 +10,8 @@ mod json;
 mod jwks;
 mod key;
 mod refusal;
+#[cfg(test)]
+mod tests;
 mod token;
 mod verify;
 

@@ -19,8 +19,6 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<&[u8], Refusal> {
         return Err(Refusal::OtherScheme);
     }
     let spaces = rest.iter().take_while(|byte| **byte == b' ').count();
-    match &rest[spaces..] {
-        [] => Err(Refusal::EmptyToken),
-        token => Ok(token),
-    }
+    let token = &rest[spaces..];
+    if token.is_empty() { Err(Refusal::EmptyToken) } else { Ok(token) }
 }

@@ -1,6 +1,6 @@
 //! JSON in which a member occurs once.
 //!
-//! serde_json lets the last of several members of one name win, other parsers the first: what another party checked and
+//! `serde_json` lets the last of several members of one name win, other parsers the first: what another party checked and
 //! what is read here could differ (RFC 8725, section 2.4, and RFC 8259, section 4).
 
 use std::fmt;

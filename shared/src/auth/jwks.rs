@@ -92,6 +92,17 @@ impl Jwks {
         })))
     }
 
+    /// A cache that holds this set and is cooling down, so that nothing is fetched; for tests of what tokens it admits.
+    #[cfg(test)]
+    pub(super) fn holding(document: &[u8], config: &AuthConfig, clock: Clock) -> Self {
+        let jwks = Self::new(config, clock).unwrap();
+        let now = jwks.0.clock.now();
+        let held = KeySet::parse(document).ok().map(|set| Held { set: Arc::new(set), fetched: now });
+        *jwks.0.held.write().unwrap() = held;
+        jwks.0.state().schedule.ended(&jwks.0.limits, None, now);
+        jwks
+    }
+
     /// Fetches the first set. If it fails, the first request may try again at once.
     pub(super) async fn warm(&self) {
         if let Some(fetching) = self.fetch() {

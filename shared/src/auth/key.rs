@@ -65,7 +65,6 @@ impl Algorithm {
 #[derive(Deserialize)]
 pub(super) struct Jwk {
     kty: String,
-    pub(super) kid: String,
     alg: Option<String>,
     #[serde(rename = "use")]
     purpose: Option<String>,

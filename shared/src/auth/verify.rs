@@ -95,7 +95,7 @@ fn seconds(members: &Map<String, Value>, name: &str, bad: Refusal) -> Result<Opt
     }
 }
 
-/// Whether a text can be a user's id: PostgreSQL stores no NUL, and nobody wants control characters in a log.
+/// Whether a text can be a user's id: the database stores no NUL, and nobody wants control characters in a log.
 fn is_subject(text: &str) -> bool {
     (1..=SUBJECT_BYTES).contains(&text.len()) && !text.chars().any(char::is_control)
 }

@@ -156,3 +156,60 @@ fn http_date(text: &str) -> Option<Timestamp> {
         date.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn asked(headers: &[(&'static str, &str)]) -> Option<u64> {
+        let now: Timestamp = "1994-11-06T08:49:00Z".parse().unwrap();
+        let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+        retry_after(&headers, now).map(|wait| wait.as_secs())
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        for (text, expected) in [
+            ("10", Some(10)),
+            ("0", Some(0)),
+            (" 7 ", Some(7)),
+            ("99999999999999999999999", Some(u64::from(u32::MAX))),
+            // The three forms of RFC 9110.
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(37)),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", Some(37)),
+            ("Sun Nov  6 08:49:37 1994", Some(37)),
+            ("Sun, 06 Nov 1994 08:48:00 GMT", Some(0)),
+            ("Sun, 06 Nov 1994 08:49:37 CET", None),
+            ("Mon, 06 Nov 1994 08:49:37 GMT", None),
+            ("-1", None),
+            ("+1", None),
+            ("1.5", None),
+            ("1e3", None),
+            ("soon", None),
+            ("", None),
+        ] {
+            assert_eq!(asked(&[("retry-after", text)]), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn better_auths_own_header_counts_too() {
+        assert_eq!(asked(&[("x-retry-after", "10")]), Some(10));
+        assert_eq!(asked(&[("retry-after", "20"), ("x-retry-after", "10")]), Some(20));
+        assert_eq!(asked(&[("retry-after", "soon"), ("x-retry-after", "10")]), Some(10));
+        assert_eq!(asked(&[]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_retry_after_panics(value in prop::collection::vec(any::<u8>(), 0..40)) {
+            if let Ok(value) = http::HeaderValue::from_bytes(&value) {
+                let headers = HeaderMap::from_iter([(http::header::RETRY_AFTER, value)]);
+                let _ = retry_after(&headers, Timestamp::MIN);
+                let _ = retry_after(&headers, Timestamp::MAX);
+            }
+        }
+    }
+}

@@ -82,3 +82,63 @@ impl Schedule {
         !self.remaining(now).is_zero()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits =
+        Limits { ttl: Duration::from_mins(10), cooldown: Duration::from_secs(30), stale: Duration::from_hours(1) };
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_900_000_000 + second).unwrap()
+    }
+
+    #[test]
+    fn a_set_is_fresh_then_old_then_stale() {
+        let held = Held { set: (), fetched: at(0) };
+        for (second, old, usable) in
+            [(0, false, true), (599, false, true), (600, true, true), (3599, true, true), (3600, true, false)]
+        {
+            assert_eq!(
+                (held.is_old(&LIMITS, at(second)), held.is_usable(&LIMITS, at(second))),
+                (old, usable),
+                "{second}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_leads_to_a_fetch_and_locks_nobody_out() {
+        let held = Held { set: (), fetched: at(0) };
+        assert!(held.is_old(&LIMITS, at(-1)) && held.is_usable(&LIMITS, at(-1)));
+        assert!(held.is_old(&LIMITS, Timestamp::MIN) && held.is_usable(&LIMITS, Timestamp::MIN));
+        assert!(!held.is_usable(&LIMITS, Timestamp::MAX));
+        let mut schedule = Schedule::default();
+        schedule.ended(&LIMITS, None, at(0));
+        assert!(schedule.is_cooling(at(0)) && !schedule.is_cooling(at(-1)) && !schedule.is_cooling(Timestamp::MIN));
+    }
+
+    #[test]
+    fn a_pause_follows_each_fetch() {
+        let mut schedule = Schedule::default();
+        assert!(!schedule.is_cooling(at(0)), "the first fetch waits for nothing");
+        for (asked, pause) in [(None, 30), (Some(10), 30), (Some(90), 90), (Some(86_400), 600)] {
+            schedule.ended(&LIMITS, asked.map(Duration::from_secs), at(0));
+            assert_eq!(schedule.remaining(at(0)), Duration::from_secs(pause));
+            assert!(schedule.is_cooling(at(i64::try_from(pause).unwrap() - 1)), "{asked:?}");
+            assert!(!schedule.is_cooling(at(i64::try_from(pause).unwrap())), "{asked:?}");
+        }
+    }
+
+    #[test]
+    fn our_own_cooldown_can_be_waived_and_the_endpoints_cannot() {
+        let mut schedule = Schedule::default();
+        schedule.ended(&LIMITS, None, at(0));
+        schedule.waive();
+        assert!(!schedule.is_cooling(at(0)));
+        schedule.ended(&LIMITS, Some(Duration::from_secs(10)), at(0));
+        schedule.waive();
+        assert!(schedule.is_cooling(at(9)) && !schedule.is_cooling(at(10)));
+    }
+}

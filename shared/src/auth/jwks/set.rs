@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::auth::key::{Jwk, VerifyingKey};
+use crate::auth::json;
+use crate::auth::key::VerifyingKey;
 
 /// The most members of a set. An issuer that rotates daily and keeps keys for 30 days has 31.
 pub(super) const MEMBERS: usize = 1000;
@@ -36,26 +38,26 @@ struct Document<'a> {
     keys: Vec<&'a RawValue>,
 }
 
-/// A member's name, read apart from the rest so that an unusable member still makes its `kid` ambiguous.
-#[derive(Deserialize)]
-struct Name {
-    kid: String,
-}
-
 impl KeySet {
     /// Reads a set member by member: one that can't be used costs only itself.
     pub(super) fn parse(document: &[u8]) -> Result<Self, NotASet> {
+        // serde would read a struct from an array as well.
+        let document = document.trim_ascii_start();
+        if document.first() != Some(&b'{') {
+            return Err(NotASet::Malformed);
+        }
         let members = serde_json::from_slice::<Document<'_>>(document).map_err(|_| NotASet::Malformed)?.keys;
         if members.len() > MEMBERS {
             return Err(NotASet::TooMany);
         }
-        // A `kid` that occurs twice is no key: taking either would be a guess that a forger may have prepared.
+        // A `kid` that occurs twice is no key: taking either would be a guess that a forger may have prepared. A member
+        // that can't be used makes its `kid` ambiguous all the same.
         let mut named: HashMap<String, Option<Arc<VerifyingKey>>> = HashMap::with_capacity(members.len());
         for member in &members {
-            let key = || VerifyingKey::from_jwk(&serde_json::from_str::<Jwk>(member.get()).ok()?).map(Arc::new);
-            if let Ok(Name { kid }) = serde_json::from_str(member.get()) {
-                named.entry(kid).and_modify(|twice| *twice = None).or_insert_with(key);
-            }
+            let Some(member) = json::object(member.get().as_bytes()) else { continue };
+            let Some(kid) = member.get("kid").and_then(Value::as_str).map(str::to_owned) else { continue };
+            let key = || VerifyingKey::from_jwk(&serde_json::from_value(Value::Object(member)).ok()?).map(Arc::new);
+            named.entry(kid).and_modify(|twice| *twice = None).or_insert_with(key);
         }
         let keys: HashMap<_, _> = named.into_iter().filter_map(|(kid, key)| Some((kid, key?))).collect();
         if keys.is_empty() {
@@ -67,5 +69,56 @@ impl KeySet {
     /// The key of this `kid`.
     pub(super) fn get(&self, kid: &str) -> Option<&Arc<VerifyingKey>> {
         self.keys.get(kid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A point of Ed25519, from RFC 8037, appendix A.2.
+    const X: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+
+    fn set_of(members: usize) -> String {
+        let member = |n| format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{X}","kid":"{n}"}}"#);
+        format!(r#"{{"keys":[{}]}}"#, (0..members).map(member).collect::<Vec<_>>().join(","))
+    }
+
+    #[test]
+    fn what_is_no_set() {
+        for (document, expected) in [
+            ("", NotASet::Malformed),
+            ("<html>", NotASet::Malformed),
+            ("null", NotASet::Malformed),
+            ("[]", NotASet::Malformed),
+            ("[[]]", NotASet::Malformed),
+            ("{}", NotASet::Malformed),
+            (r#"{"keys":null}"#, NotASet::Malformed),
+            (r#"{"keys":{}}"#, NotASet::Malformed),
+            (r#"{"keys":[],"keys":[]}"#, NotASet::Malformed),
+            (r#"{"keys":[]} x"#, NotASet::Malformed),
+            (r#"{"keys":[}"#, NotASet::Malformed),
+            (r#"{"keys":[]}"#, NotASet::NoUsableKey),
+            (r#"{"keys":[{"kty":"oct","kid":"1","k":"AAAA"}]}"#, NotASet::NoUsableKey),
+        ] {
+            assert_eq!(KeySet::parse(document.as_bytes()).err(), Some(expected), "{document}");
+        }
+        // A deep one: skipping it must not cost the stack.
+        let deep = format!(r#"{{"x":{}{},"keys":[]}}"#, "[".repeat(100_000), "]".repeat(100_000));
+        assert!(KeySet::parse(deep.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn the_number_of_members_is_capped() {
+        assert_eq!(KeySet::parse(set_of(MEMBERS).as_bytes()).unwrap().keys.len(), MEMBERS);
+        assert_eq!(KeySet::parse(set_of(MEMBERS + 1).as_bytes()).err(), Some(NotASet::TooMany));
+    }
+
+    #[test]
+    fn what_is_skipped_is_counted() {
+        let document = set_of(3).replacen(r#"{"kty""#, r#"null,{"kid":"0"},{"kty""#, 1);
+        let set = KeySet::parse(document.as_bytes()).unwrap();
+        assert!(set.get("0").is_none() && set.get("1").is_some());
+        assert_eq!((set.keys.len(), set.skipped), (2, 3));
     }
 }
