@@ -1,0 +1,64 @@
+//! What the tests stand on: the servers that `cargo xtask test` started, and ways to wait without sleeping.
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// The variable through which `cargo xtask test` tells where its servers are.
+const VARIABLE: &str = "COLLOQUY_TEST";
+
+/// The servers of this run.
+pub struct Setup {
+    /// All that `cargo xtask test` says.
+    pub all: Value,
+    /// A real Better Auth server's base URL.
+    pub auth_url: String,
+    /// Where the functions' binaries are.
+    pub bin_dir: PathBuf,
+}
+
+impl Setup {
+    /// All functions behind `cargo lambda`'s gateway.
+    pub fn api_url(&self) -> &str {
+        self.text("apiUrl")
+    }
+
+    /// The gateway's Runtime API and its API to invoke a function.
+    pub fn runtime_url(&self) -> &str {
+        self.text("runtimeUrl")
+    }
+
+    /// A member that must be there.
+    #[track_caller]
+    pub fn text(&self, name: &str) -> &str {
+        self.all[name].as_str().unwrap_or_else(|| panic!("{VARIABLE} lacks {name}"))
+    }
+}
+
+/// The servers of this run; tests that need none don't ask.
+pub fn setup() -> &'static Setup {
+    static SETUP: LazyLock<Setup> = LazyLock::new(|| {
+        let text = shared::config::environment(VARIABLE)
+            .unwrap_or_else(|| panic!("{VARIABLE} isn't set: run the suite by `cargo xtask test [NAME]`"));
+        let all: Value = serde_json::from_str(&text).expect("JSON");
+        let text = |name: &str| all[name].as_str().unwrap_or_else(|| panic!("{VARIABLE} lacks {name}")).to_owned();
+        Setup { auth_url: text("authUrl"), bin_dir: text("binDir").into(), all }
+    });
+    &SETUP
+}
+
+/// Asks until there is an answer. Fails after 30 s, which a test that passes never comes near.
+#[track_caller]
+pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let asking = async {
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), asking).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
+}
