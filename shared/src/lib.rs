@@ -11,6 +11,7 @@
 pub mod auth;
 pub mod clock;
 pub mod config;
+pub mod db;
 pub mod error;
 pub mod id;
 pub mod model;

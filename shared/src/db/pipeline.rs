@@ -1,0 +1,74 @@
+//! One request, one flush: BEGIN, the claim, the statements and COMMIT go out together, and the answers come back
+//! together.
+//!
+//! - All is sent in the first poll, so a request that is dropped is stored whole or not at all. Nothing is awaited
+//!   between BEGIN and COMMIT: dropped there, the transaction would stay open and the next request commit it.
+//! - Statements are unnamed and typed, so that any pooler in transaction mode serves.
+//! - Results have built-in types only. For another one the driver would ask the server first: a second round trip.
+//! - All of a request's writes are one statement or one function: a statement that the driver can't encode isn't sent,
+//!   and the others are committed without it.
+
+use futures_util::future::{join_all, join4};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Row};
+
+use super::failure::{Failure, Stage};
+use crate::id::UserId;
+
+/// A parameter and its type.
+pub(super) type Param<'a> = (&'a (dyn ToSql + Sync), Type);
+
+/// A statement and its parameters.
+#[derive(Clone, Copy)]
+pub(super) struct Statement<'a> {
+    pub(super) sql: &'static str,
+    pub(super) params: &'a [Param<'a>],
+}
+
+/// What a transaction is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    Read,
+    Write,
+}
+
+impl Access {
+    /// The isolation level is said outright: the locking rules hold under this one alone, and a database or role may
+    /// have another default.
+    const fn begin(self) -> &'static str {
+        match self {
+            Self::Read => "BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY",
+            Self::Write => "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE",
+        }
+    }
+}
+
+/// Runs statements in one transaction as one user, and answers with the rows of each.
+///
+/// `&mut`: two pipelines that share a connection would interleave, and one user read another's rows.
+pub(super) async fn pipeline(
+    client: &mut Client,
+    user: UserId,
+    access: Access,
+    statements: &[Statement<'_>],
+) -> Result<Vec<Vec<Row>>, Failure> {
+    let client = &*client;
+    let user = user.to_string();
+    let claim: [Param<'_>; 1] = [(&user, Type::TEXT)];
+    let statements = statements.iter().map(|statement| client.query_typed(statement.sql, statement.params));
+    // Polled in this order, hence sent in this order.
+    let (begun, claimed, rows, committed) = join4(
+        client.batch_execute(access.begin()),
+        client.query_typed("select set_config('app.user_id', $1, true)", &claim),
+        join_all(statements),
+        client.batch_execute("COMMIT"),
+    )
+    .await;
+    begun.map_err(|error| Failure::postgres(Stage::Begin, error))?;
+    claimed.map_err(|error| Failure::postgres(Stage::Statement, error))?;
+    // Before COMMIT's answer: that of a failed transaction is Ok, and it rolled back.
+    let rows =
+        rows.into_iter().collect::<Result<Vec<_>, _>>().map_err(|error| Failure::postgres(Stage::Statement, error))?;
+    committed.map_err(|error| Failure::postgres(Stage::Commit, error))?;
+    Ok(rows)
+}

@@ -1,0 +1,108 @@
+//! Connections: as many as the environment serves requests at a time, each replaced when it is dead.
+
+use std::fmt;
+
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, RecyclingMethod, Runtime, Timeouts};
+use tokio_postgres::Client;
+
+use super::address::{Address, BadAddress};
+use super::failure::Failure;
+use crate::config::DatabaseConfig;
+
+/// The connections.
+pub(super) struct Pool(deadpool_postgres::Pool);
+
+/// Which role this is, and whether row-level security binds it.
+const ROLE: &str = "
+    select current_user::text, r.rolsuper, r.rolbypassrls, exists (
+        select from pg_catalog.pg_class c
+        where c.relnamespace = 'public'::regnamespace
+            and c.relname in ('users', 'conversations', 'messages', 'runs', 'run_chunks', 'quota_usage')
+            and pg_has_role(c.relowner, 'MEMBER'))
+    from pg_catalog.pg_roles r where r.rolname = current_user";
+
+impl Pool {
+    pub(super) fn new(config: &DatabaseConfig) -> Result<Self, BadAddress> {
+        let address = Address::parse(&config.url, config.connect_timeout)?;
+        // `Fast`: a statement to prove a connection would be a second round trip of every request.
+        let manager = Manager::from_connect(
+            address.config().clone(),
+            address,
+            ManagerConfig { recycling_method: RecyclingMethod::Fast },
+        );
+        let pool = deadpool_postgres::Pool::builder(manager)
+            .max_size(config.pool_size)
+            .timeouts(Timeouts { wait: None, create: Some(config.connect_timeout), recycle: None })
+            .runtime(Runtime::Tokio1)
+            .post_create(Hook::async_fn(|client, _| Box::pin(refuse_powerful_roles(client))))
+            .pre_recycle(Hook::async_fn(|client, _| Box::pin(notice_a_closed_connection(client))))
+            .build()
+            .map_err(|_| BadAddress::NO_RUNTIME)?;
+        Ok(Self(pool))
+    }
+
+    /// A connection for one request.
+    pub(super) async fn lease(&self) -> Result<Lease, Failure> {
+        Ok(Lease(Some(self.0.get().await?)))
+    }
+
+    /// Ends the connections that wait for a request.
+    pub(super) fn forget_idle(&self) {
+        self.0.retain(|_, _| false);
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("status", &self.0.status()).finish_non_exhaustive()
+    }
+}
+
+/// A connection while one request uses it. Unless it is given back it ends: a request that was dropped still runs, and
+/// the next would queue behind it.
+pub(super) struct Lease(Option<Object>);
+
+impl Lease {
+    /// The connection, for one request at a time.
+    pub(super) fn client(&mut self) -> Result<&mut Client, Failure> {
+        self.0.as_mut().map(|object| &mut ***object).ok_or_else(Failure::lease_ended)
+    }
+
+    /// Lets the next request have the connection: all answers were read.
+    pub(super) fn give_back(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(object) = self.0.take() {
+            drop(Object::take(object));
+        }
+    }
+}
+
+/// A server that closed the connection, while a Lambda environment was frozen, say, is noticed by the connection's task
+/// as soon as that runs: it is let run twice, then asked.
+async fn notice_a_closed_connection(client: &Client) -> Result<(), HookError> {
+    tokio::task::yield_now().await;
+    tokio::task::yield_now().await;
+    if client.is_closed() { Err(HookError::message("closed while it was idle")) } else { Ok(()) }
+}
+
+/// Row-level security binds neither a superuser nor a role with BYPASSRLS, and an owner can switch it off. With such a
+/// role the second wall would be painted on.
+async fn refuse_powerful_roles(client: &Client) -> Result<(), HookError> {
+    let row = client.query_typed_one(ROLE, &[]).await.map_err(HookError::Backend)?;
+    let read = |error| HookError::Backend(error);
+    let role: String = row.try_get(0).map_err(read)?;
+    let powers = [(1, "is a superuser"), (2, "has BYPASSRLS"), (3, "owns the tables, or is a member of their owner")];
+    for (column, power) in powers {
+        if row.try_get(column).map_err(read)? {
+            return Err(HookError::message(format!(
+                "DATABASE_URL's role {role} {power}, so row-level security can't hold; use colloquy_app"
+            )));
+        }
+    }
+    Ok(())
+}
