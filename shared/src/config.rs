@@ -219,13 +219,10 @@ impl Config {
             auth: AuthConfig::read(&mut reader),
             database: DatabaseConfig::read(&mut reader),
             http: HttpConfig::read(&mut reader),
-            log_level: match reader.get("LOG_LEVEL").as_deref().unwrap_or("info").parse() {
-                Ok(level) => level,
-                Err(_) => {
-                    reader.faults.push("LOG_LEVEL must be error, warn, info, debug or trace".to_owned());
-                    tracing::Level::INFO
-                }
-            },
+            log_level: reader.get("LOG_LEVEL").as_deref().unwrap_or("info").parse().unwrap_or_else(|_| {
+                reader.faults.push("LOG_LEVEL must be error, warn, info, debug or trace".to_owned());
+                tracing::Level::INFO
+            }),
         };
         if reader.faults.is_empty() { Ok(config) } else { Err(BadConfig(reader.faults)) }
     }

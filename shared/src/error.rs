@@ -222,6 +222,7 @@ impl Error {
     }
 
     /// Something that the request needs is away; the same request may succeed in `retry_after` seconds.
+    #[must_use]
     pub fn unavailable(detail: &'static str, retry_after: u32) -> Self {
         Self::new(Code::Unavailable, detail).with_header("retry-after", retry_after.to_string())
     }

@@ -13,6 +13,8 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod error;
+pub mod http;
 pub mod id;
 pub mod model;
+pub mod runtime;
 pub mod tls;

@@ -7,6 +7,8 @@ mod message;
 mod page;
 mod source;
 
+use std::fmt::Write;
+
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::Serialize;
 
@@ -23,5 +25,9 @@ pub(crate) fn hash_of(content: &impl Serialize) -> String {
     // Serialising these types can't fail: their maps have string keys. Were it to, an empty text would be hashed, and
     // the worst that follows is a 422 to a repeated request.
     let json = serde_json::to_value(content).map(|value| value.to_string()).unwrap_or_default();
-    digest(&SHA256, json.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    digest(&SHA256, json.as_bytes()).as_ref().iter().fold(String::with_capacity(64), |mut hex, byte| {
+        // Writing to a String can't fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }

@@ -145,3 +145,15 @@ pub enum Order {
     /// Newest first.
     Desc,
 }
+
+impl Order {
+    /// Reads the wire's word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "asc" => Some(Self::Asc),
+            "desc" => Some(Self::Desc),
+            _ => None,
+        }
+    }
+}
