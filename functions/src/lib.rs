@@ -1,1 +1,81 @@
-//! x
+//! Colloquy's endpoints: one file is one endpoint, with its types, its handler and its part of the API document.
+//!
+//! To add one: its file, its line in [`endpoints`] and [`route`], its binary, its entry in `template.yaml`. The suite
+//! fails until all of them, the API document and the local gateway agree.
+#![warn(unused_crate_dependencies)]
+
+pub mod conversations;
+pub mod fallback;
+pub mod health;
+pub mod me;
+pub mod messages;
+pub mod openapi;
+
+use std::process::ExitCode;
+
+use axum::Router;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use shared::http::{App, Endpoint, Method};
+use shared::runtime;
+
+/// Every endpoint, in URL order.
+#[must_use]
+pub const fn endpoints() -> [Endpoint; 11] {
+    [
+        health::ENDPOINT,
+        openapi::ENDPOINT,
+        me::ENDPOINT,
+        conversations::list::ENDPOINT,
+        conversations::create::ENDPOINT,
+        conversations::get::ENDPOINT,
+        conversations::update::ENDPOINT,
+        conversations::delete::ENDPOINT,
+        messages::list::ENDPOINT,
+        messages::append::ENDPOINT,
+        messages::get::ENDPOINT,
+    ]
+}
+
+/// All endpoints behind one router, as API Gateway puts them behind one address.
+pub fn router() -> Router<App> {
+    let routes = [
+        health::route(),
+        openapi::route(),
+        me::route(),
+        conversations::list::route(),
+        conversations::create::route(),
+        conversations::get::route(),
+        conversations::update::route(),
+        conversations::delete::route(),
+        messages::list::route(),
+        messages::append::route(),
+        messages::get::route(),
+    ];
+    let routes = endpoints().into_iter().zip(routes);
+    let router = routes.fold(Router::new(), |router, (endpoint, route)| router.route(endpoint.path, route));
+    // What no endpoint answers, whether for its path or for its method, `fallback` does.
+    router.fallback(fallback::answer).method_not_allowed_fallback(fallback::answer)
+}
+
+/// Serves one endpoint as a Lambda function.
+#[must_use]
+pub fn serve(endpoint: Endpoint, route: MethodRouter<App>) -> ExitCode {
+    let router = Router::new().route(endpoint.path, route).fallback(fallback::answer);
+    runtime::serve(endpoint.name, router.method_not_allowed_fallback(fallback::answer), endpoint.needs_backends)
+}
+
+/// A route for `endpoint`'s method alone: HEAD isn't GET's here, as API Gateway wouldn't route it to the function.
+fn route<H, T>(endpoint: Endpoint, handler: H) -> MethodRouter<App>
+where
+    H: axum::handler::Handler<T, App>,
+    T: 'static,
+{
+    let filter = match endpoint.method {
+        Method::Get => MethodFilter::GET,
+        Method::Post => MethodFilter::POST,
+        Method::Patch => MethodFilter::PATCH,
+        Method::Delete => MethodFilter::DELETE,
+    };
+    let route = on(filter, handler);
+    if endpoint.method == Method::Get { route.on(MethodFilter::HEAD, fallback::answer) } else { route }
+}

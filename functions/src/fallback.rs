@@ -1,0 +1,32 @@
+//! Whatever no endpoint answers: preflights, unknown paths (404), methods that a path doesn't have (405).
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, Method, Uri};
+use shared::config::HttpConfig;
+use shared::error::{Code, Error};
+use shared::http::preflight;
+
+/// Answers a request that no endpoint answers.
+pub async fn answer(State(config): State<HttpConfig>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    let mut allow: Vec<&str> = crate::endpoints()
+        .iter()
+        .filter(|endpoint| endpoint.matches(uri.path()))
+        .map(|endpoint| endpoint.method.as_str())
+        .collect();
+    if allow.is_empty() {
+        return Error::not_found("path").into_response();
+    }
+    allow.push("OPTIONS");
+    let allow = allow.join(", ");
+    if method == Method::OPTIONS {
+        return preflight(&config.cors_origins, &headers, &allow);
+    }
+    let detail = format!("This path has the methods {allow}.");
+    Error::new(Code::MethodNotAllowed, detail).with_header("allow", allow).into_response()
+}
+
+/// The `fallback` function's router: it has no routes.
+pub fn router() -> axum::Router<shared::http::App> {
+    axum::Router::new().fallback(answer)
+}
