@@ -131,6 +131,36 @@ pub struct Config {
     pub log_level: tracing::Level,
 }
 
+/// What the function `migrate` needs, and no other may read.
+#[derive(Clone)]
+pub struct MigrateConfig {
+    /// The connection string of the database's owner. Holds a password: never printed.
+    pub owner_url: String,
+    /// The password that `colloquy_app` gets.
+    pub app_password: Option<String>,
+    /// How much is logged.
+    pub log_level: tracing::Level,
+}
+
+impl fmt::Debug for MigrateConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MigrateConfig").finish_non_exhaustive()
+    }
+}
+
+impl MigrateConfig {
+    /// The settings of this process.
+    pub fn from_env() -> Result<Self, BadConfig> {
+        let mut reader = Reader { lookup: &environment, faults: Vec::new() };
+        let config = Self {
+            owner_url: reader.required("MIGRATE_DATABASE_URL"),
+            app_password: reader.get("APP_DATABASE_PASSWORD"),
+            log_level: reader.log_level(),
+        };
+        reader.or_faults(config)
+    }
+}
+
 /// Everything that is wrong with the settings. Names settings, never their values.
 #[derive(Debug, PartialEq, Eq)]
 pub struct BadConfig(pub Vec<String>);
@@ -172,6 +202,17 @@ impl Reader<'_> {
                 Duration::ZERO
             }
         }
+    }
+
+    fn log_level(&mut self) -> tracing::Level {
+        self.get("LOG_LEVEL").as_deref().unwrap_or("info").parse().unwrap_or_else(|_| {
+            self.faults.push("LOG_LEVEL must be error, warn, info, debug or trace".to_owned());
+            tracing::Level::INFO
+        })
+    }
+
+    fn or_faults<T>(self, config: T) -> Result<T, BadConfig> {
+        if self.faults.is_empty() { Ok(config) } else { Err(BadConfig(self.faults)) }
     }
 
     /// A URL: https, or http to this machine.
@@ -219,12 +260,9 @@ impl Config {
             auth: AuthConfig::read(&mut reader),
             database: DatabaseConfig::read(&mut reader),
             http: HttpConfig::read(&mut reader),
-            log_level: reader.get("LOG_LEVEL").as_deref().unwrap_or("info").parse().unwrap_or_else(|_| {
-                reader.faults.push("LOG_LEVEL must be error, warn, info, debug or trace".to_owned());
-                tracing::Level::INFO
-            }),
+            log_level: reader.log_level(),
         };
-        if reader.faults.is_empty() { Ok(config) } else { Err(BadConfig(reader.faults)) }
+        reader.or_faults(config)
     }
 }
 

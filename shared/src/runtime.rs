@@ -1,6 +1,7 @@
 //! From a binary's `main` to the Lambda Runtime API: settings, logs, keys, database, then one event after the other.
 
 mod event;
+mod migrate;
 
 use std::pin::Pin;
 use std::process::ExitCode;
@@ -23,6 +24,7 @@ use crate::db::Db;
 use crate::http::{App, bounded};
 
 pub use event::{Answer, Event};
+pub use migrate::serve_migrate;
 
 /// What a failed start logs and returns.
 type StartError = Box<dyn std::error::Error + Send + Sync>;
@@ -35,10 +37,14 @@ const START_TIMEOUT: Duration = Duration::from_secs(6);
 /// are reached before the first event is asked for.
 #[must_use]
 pub fn serve(name: &'static str, router: Router<App>, needs_backends: bool) -> ExitCode {
+    block_on(name, start(router, needs_backends))
+}
+
+/// Runs a function until its environment ends.
+fn block_on(name: &'static str, function: impl Future<Output = Result<(), StartError>>) -> ExitCode {
     // One request at a time needs one thread: a second costs more CPU per request than it saves.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let served = runtime.map_err(StartError::from).and_then(|runtime| runtime.block_on(start(router, needs_backends)));
-    match served {
+    match runtime.map_err(StartError::from).and_then(|runtime| runtime.block_on(function)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(function = name, cause = %error, "can't start");
@@ -47,10 +53,15 @@ pub fn serve(name: &'static str, router: Router<App>, needs_backends: bool) -> E
     }
 }
 
+/// Starts the log; first of all, so that even wrong settings are told there.
+fn log_from_here(level: tracing::Level) {
+    log_to_stdout(level);
+    log_panics();
+}
+
 async fn start(router: Router<App>, needs_backends: bool) -> Result<(), StartError> {
     let config = Config::from_env();
-    log_to_stdout(config.as_ref().map_or(tracing::Level::INFO, |config| config.log_level));
-    log_panics();
+    log_from_here(config.as_ref().map_or(tracing::Level::INFO, |config| config.log_level));
     let config = config?;
     let clock = Clock::system();
     let verifier = Verifier::new(&config.auth, clock.clone())?;
