@@ -1,5 +1,8 @@
 //! What the tests stand on: the servers that `cargo xtask test` started, and ways to wait without sleeping.
 
+pub(crate) mod content;
+pub(crate) mod database;
+
 use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;

@@ -90,12 +90,12 @@ impl Address {
         for (name, value) in &parameters {
             match (name.as_ref(), value.as_ref()) {
                 ("sslmode", "disable") => security = Security::Disabled,
-                ("sslmode", "allow" | "prefer") => {}
+                // What holds anyway.
+                ("sslmode", "allow" | "prefer") | ("sslrootcert", "system") => {}
                 ("sslmode", "require" | "verify-ca" | "verify-full") => security = Security::Required,
                 ("sslmode", _) => return Err(bad_value("sslmode")),
-                ("sslrootcert", "system") => {}
                 ("sslrootcert", path) => roots = Some(read_roots(path)?),
-                // Nothing here hangs on the session, so any pooler serves, and whoever says that there is one is right.
+                // Nothing here hangs on the session, so any pooler serves, whether the URL speaks of it or not.
                 ("pgbouncer", "true" | "false") => {}
                 ("pgbouncer", _) => return Err(bad_value("pgbouncer")),
                 (name, value) if PASSED.contains(&name) => passed.push((name, value)),
@@ -139,15 +139,12 @@ impl Address {
 
     /// Opens a connection, and lets a task of its own move its bytes.
     pub(super) async fn connect(&self) -> Result<(Client, JoinHandle<()>), Error> {
-        match &self.tls {
-            Some(tls) => {
-                let (client, connection) = self.config.connect(tls.clone()).await?;
-                Ok((client, tokio::spawn(drive(connection))))
-            }
-            None => {
-                let (client, connection) = self.config.connect(NoTls).await?;
-                Ok((client, tokio::spawn(drive(connection))))
-            }
+        if let Some(tls) = &self.tls {
+            let (client, connection) = self.config.connect(tls.clone()).await?;
+            Ok((client, tokio::spawn(drive(connection))))
+        } else {
+            let (client, connection) = self.config.connect(NoTls).await?;
+            Ok((client, tokio::spawn(drive(connection))))
         }
     }
 }
@@ -226,20 +223,9 @@ fn decode(text: &str) -> Result<Cow<'_, str>, BadAddress> {
 
 /// The URL with those parameters that the driver is given.
 fn rejoin(url: &str, parameters: &[(&str, &str)]) -> String {
-    let mut joined = url.to_owned();
-    for (i, (name, value)) in parameters.iter().enumerate() {
-        joined.push(if i == 0 { '?' } else { '&' });
-        joined.push_str(name);
-        joined.push('=');
-        for byte in value.bytes() {
-            if byte.is_ascii_alphanumeric() {
-                joined.push(byte.into());
-            } else {
-                joined.push_str(&format!("%{byte:02X}"));
-            }
-        }
-    }
-    joined
+    let encode = |value: &str| value.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    let pairs: Vec<String> = parameters.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
+    if pairs.is_empty() { url.to_owned() } else { format!("{url}?{}", pairs.join("&")) }
 }
 
 /// Certificate authorities from a PEM file.
