@@ -5,8 +5,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::process::{Process, Program};
+use crate::process::Process;
+use crate::program::Program;
 use crate::{http, workspace};
+
+/// For it to make its tables and to listen.
+const START: Duration = Duration::from_mins(1);
 
 /// Starts it, and waits until it answers.
 pub(crate) async fn start(node: &Path, port: u16, database_url: &str, secret: &str, log: &Path) -> Result<Process> {
@@ -16,8 +20,8 @@ pub(crate) async fn start(node: &Path, port: u16, database_url: &str, secret: &s
         .env("DATABASE_URL", database_url)
         .env("BETTER_AUTH_SECRET", secret)
         .start(log)?;
-    let health = format!("{}/ok", url(port));
-    process.wait_until(Duration::from_secs(60), async || http::status(&health).await == Some(200)).await?;
+    let (client, health) = (http::client(Duration::from_secs(10))?, format!("{}/ok", url(port)));
+    process.wait_until(START, async || http::status(&client, "GET", &health).await == Some(200)).await?;
     Ok(process)
 }
 

@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-/// For one answer.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-fn client() -> Result<reqwest::Client> {
+/// A client that gives up on an answer after `patience`.
+pub(crate) fn client(patience: Duration) -> Result<reqwest::Client> {
     let tls = shared::tls::client_config(shared::tls::web_roots())?;
-    Ok(reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().timeout(PATIENCE).build()?)
+    Ok(reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().timeout(patience).build()?)
 }
 
-/// The status of a GET, if there is an answer.
-pub(crate) async fn status(url: &str) -> Option<u16> {
-    Some(client().ok()?.get(url).send().await.ok()?.status().as_u16())
+/// The status of the answer, if there is one.
+pub(crate) async fn status(client: &reqwest::Client, method: &str, url: &str) -> Option<u16> {
+    let method = method.parse().ok()?;
+    Some(client.request(method, url).send().await.ok()?.status().as_u16())
 }

@@ -2,16 +2,27 @@
 
 mod auth_server;
 mod certificates;
+mod check;
+mod dev;
+mod functions;
+mod gateway;
 mod http;
+mod licences;
+mod local_database;
+mod migration;
 mod pgbouncer;
 mod ports;
 mod postgres;
 mod process;
+mod program;
 mod progress;
+mod running;
 mod secrets;
 mod services;
+mod statements;
 mod test;
 mod tools;
+mod tour;
 mod user;
 mod workspace;
 
@@ -21,14 +32,20 @@ use anyhow::Result;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::process::Running;
+use crate::running::Running;
 
 /// Colloquy's developer commands.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Command {
+    /// Run the whole system: real sign-in, real database, real functions
+    Dev(dev::Options),
     /// Run all tests, with servers of their own
     Test(test::Options),
+    /// Check format, lints, docs, SQL statements and licences
+    Check,
+    /// Bring the schema of `MIGRATE_DATABASE_URL` up to date, and give `colloquy_app` the `APP_DATABASE_PASSWORD`
+    Migrate,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -53,7 +70,10 @@ async fn main() -> ExitCode {
 
 async fn run(command: &Command, running: &mut Running) -> Result<ExitCode> {
     match command {
+        Command::Dev(options) => dev::run(options, running).await,
         Command::Test(options) => test::run(options, running).await,
+        Command::Check => check::run(running).await,
+        Command::Migrate => migration::run().await,
     }
 }
 

@@ -1,4 +1,4 @@
-//! `PgBouncer` in transaction mode, as hosted PostgreSQL puts it in front of its databases.
+//! PgBouncer in transaction mode, as hosted PostgreSQL puts it in front of its databases.
 
 use std::path::{Path, PathBuf};
 
@@ -6,10 +6,11 @@ use anyhow::Result;
 use rustix::process::Signal;
 
 use crate::postgres::APP;
-use crate::process::{Process, Program};
+use crate::process::Process;
+use crate::program::Program;
 use crate::user::User;
 
-/// The system's `PgBouncer`, if there is one.
+/// The system's PgBouncer, if there is one.
 pub(crate) fn find() -> Option<PathBuf> {
     // Debian puts it where only root's PATH looks.
     crate::tools::on_path("pgbouncer")
@@ -52,7 +53,8 @@ autodb_idle_timeout = 5
             users = users.display()
         ),
     )?;
-    Program::new("pgbouncer", user.command_line(program))
+    Program::new("pgbouncer", vec![program.display().to_string()])
+        .run_by(user)
         .arg(settings.display().to_string())
         .folder(Path::new("/"))
         .stopped_by(Signal::INT)

@@ -9,7 +9,8 @@ use rustix::process::Signal;
 use tokio_postgres::NoTls;
 
 use crate::certificates;
-use crate::process::{Process, Program};
+use crate::process::Process;
+use crate::program::Program;
 use crate::secrets;
 use crate::user::User;
 
@@ -23,7 +24,7 @@ pub(crate) const APP: &str = "colloquy_app";
 pub(crate) enum Purpose {
     /// Its data is kept.
     Development,
-    /// Its data is thrown away: nothing waits for the disk, and there is room for many tests at once.
+    /// Its data is thrown away: nothing waits for the disk.
     Test,
 }
 
@@ -77,9 +78,6 @@ impl Installation {
         if !data.join("PG_VERSION").exists() {
             self.create(user, folder, &data, &passwords.superuser).await?;
         }
-        if data.join("postmaster.pid").exists() {
-            self.stop_left_over(user, &data).await;
-        }
         let program = self.program(user, "postgres", &data).args(settings(folder, port, purpose));
         // SIGINT: end sessions and stop. SIGTERM would wait until every client has left.
         let process = program.stopped_by(Signal::INT).start(log)?;
@@ -88,7 +86,8 @@ impl Installation {
     }
 
     fn program(&self, user: &User, program: &str, data: &Path) -> Program {
-        Program::new(self.name, user.command_line(&self.programs.join(program)))
+        Program::new(self.name, vec![self.programs.join(program).display().to_string()])
+            .run_by(user)
             .args(["-D".to_owned(), data.display().to_string()])
             // Any folder will do that this user may enter; the one that we were started in may be closed to it.
             .folder(Path::new("/"))
@@ -120,10 +119,14 @@ impl Installation {
         user.write_secret(&folder.join("server.key"), &certificates.key)
     }
 
-    /// Stops a server that a killed run left behind. Without one this fails, and that is fine.
-    async fn stop_left_over(&self, user: &User, data: &Path) {
-        let stop = self.program(user, "pg_ctl", data).args(["stop", "--mode=fast", "--wait", "--timeout=30"]);
-        let _ = stop.run_quietly(Duration::from_mins(1)).await;
+    /// Stops a server that a killed run left behind. Without one there is nothing to do.
+    pub(crate) async fn stop_left_over(&self, user: &User, folder: &Path) {
+        let data = folder.join("data");
+        if data.join("postmaster.pid").exists() {
+            let stop = self.program(user, "pg_ctl", &data).args(["stop", "--mode=fast", "--wait", "--timeout=30"]);
+            // It fails where the server is gone and its file is left, and that is as well.
+            let _ = stop.run_quietly(Duration::from_mins(1)).await;
+        }
     }
 }
 
@@ -136,15 +139,11 @@ fn settings(folder: &Path, port: u16, purpose: Purpose) -> Vec<String> {
         "ssl=on".to_owned(),
         format!("ssl_cert_file={}", folder.join("server.pem").display()),
         format!("ssl_key_file={}", folder.join("server.key").display()),
+        // One for each instance of each function, and for many tests at once.
+        "max_connections=400".to_owned(),
     ];
     if purpose == Purpose::Test {
-        let test = [
-            "fsync=off",
-            "synchronous_commit=off",
-            "full_page_writes=off",
-            "max_connections=400",
-            "max_locks_per_transaction=256",
-        ];
+        let test = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_locks_per_transaction=256"];
         settings.extend(test.map(str::to_owned));
     }
     settings.into_iter().flat_map(|setting| ["-c".to_owned(), setting]).collect()

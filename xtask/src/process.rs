@@ -1,167 +1,42 @@
-//! Child processes: each in a process group of its own, logged to a file, and gone when we are.
+//! Child processes, logged to a file, and gone when we are.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use crate::program::Program;
+use crate::progress::warn;
 
 /// How long a process may take to end when asked to.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// A program that ended was started at least so long ago when it is started again.
+const RESTART: Duration = Duration::from_secs(5);
 /// Between two looks at what is waited for.
 pub(crate) const LOOK: Duration = Duration::from_millis(50);
 /// How much of a log is shown when its process failed.
 const LAST_LINES: usize = 12;
 
-/// How to start a program; may be started several times.
-#[derive(Clone, Debug)]
-pub(crate) struct Program {
-    name: String,
-    command_line: Vec<String>,
-    variables: Vec<(String, String)>,
-    removed: Vec<String>,
-    folder: Option<PathBuf>,
-    stop: Signal,
-}
-
-impl Program {
-    /// A program by its name for people and its command line.
-    pub(crate) fn new(name: impl Into<String>, command_line: Vec<String>) -> Self {
-        Self {
-            name: name.into(),
-            command_line,
-            variables: Vec::new(),
-            removed: Vec::new(),
-            folder: None,
-            stop: Signal::TERM,
-        }
-    }
-
-    pub(crate) fn arg(mut self, argument: impl Into<String>) -> Self {
-        self.command_line.push(argument.into());
-        self
-    }
-
-    pub(crate) fn args<A: Into<String>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
-        self.command_line.extend(arguments.into_iter().map(Into::into));
-        self
-    }
-
-    /// Adds an environment variable.
-    pub(crate) fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.variables.push((name.into(), value.into()));
-        self
-    }
-
-    /// Leaves out an environment variable of our own.
-    pub(crate) fn without_env(mut self, name: impl Into<String>) -> Self {
-        self.removed.push(name.into());
-        self
-    }
-
-    pub(crate) fn folder(mut self, folder: &Path) -> Self {
-        self.folder = Some(folder.to_owned());
-        self
-    }
-
-    /// The signal that asks it to end, where that isn't SIGTERM.
-    pub(crate) fn stopped_by(mut self, signal: Signal) -> Self {
-        self.stop = signal;
-        self
-    }
-
-    fn command(&self) -> Result<Command> {
-        let (program, arguments) = self.command_line.split_first().context("an empty command line")?;
-        let mut command = if cfg!(target_os = "linux") && crate::tools::on_path("setpriv").is_some() {
-            // Should we be killed outright, the kernel ends it for us.
-            let mut command = Command::new("setpriv");
-            command
-                .arg("--pdeathsig")
-                .arg(if self.stop == Signal::INT { "INT" } else { "TERM" })
-                .arg("--")
-                .arg(program);
-            command
-        } else {
-            Command::new(program)
-        };
-        command.args(arguments).stdin(Stdio::null()).process_group(0);
-        for name in &self.removed {
-            command.env_remove(name);
-        }
-        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        if let Some(folder) = &self.folder {
-            command.current_dir(folder);
-        }
-        Ok(command)
-    }
-
-    fn spawn(&self, mut command: Command) -> Result<Group> {
-        let child = command
-            .spawn()
-            .with_context(|| format!("couldn't start {} ({})", self.name, self.command_line.join(" ")))?;
-        let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        Ok(Group { child, id: id.context("a child without an id")?, ended: false })
-    }
-
-    /// Starts it in the background. What it says goes to `log`.
-    pub(crate) fn start(&self, log: &Path) -> Result<Process> {
-        let open = || File::options().create(true).append(true).open(log);
-        let file = open().with_context(|| format!("couldn't write {}", log.display()))?;
-        let mut command = self.command()?;
-        command.stderr(file.try_clone()?).stdout(file);
-        Ok(Process { program: self.clone(), group: self.spawn(command)?, log: log.to_owned() })
-    }
-
-    /// Runs it to its end; what it says goes where our own words go.
-    pub(crate) async fn run(&self) -> Result<ExitStatus> {
-        self.spawn(self.command()?)?.wait().await
-    }
-
-    /// Runs it to its end without a word, unless it fails: then with its last ones.
-    pub(crate) async fn run_quietly(&self, limit: Duration) -> Result<String> {
-        let mut command = self.command()?;
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut group = self.spawn(command)?;
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        let (stdout, stderr) = (group.child.stdout.take(), group.child.stderr.take());
-        let ended = timeout(limit, async {
-            tokio::try_join!(read(stdout, &mut out), read(stderr, &mut err))?;
-            group.wait().await
-        });
-        let Ok(status) = ended.await else {
-            bail!("{} took longer than {} minutes and was ended", self.name, limit.as_secs() / 60);
-        };
-        let status = status?;
-        if !status.success() {
-            let said = [String::from_utf8_lossy(&out), String::from_utf8_lossy(&err)].concat();
-            bail!("{} failed ({status}):\n{}", self.name, last_lines(&said));
-        }
-        Ok(String::from_utf8_lossy(&out).into_owned())
-    }
-}
-
-async fn read(pipe: Option<impl tokio::io::AsyncRead + Unpin>, into: &mut Vec<u8>) -> std::io::Result<()> {
-    use tokio::io::AsyncReadExt;
-    match pipe {
-        Some(mut pipe) => pipe.read_to_end(into).await.map(drop),
-        None => Ok(()),
-    }
-}
-
 /// A process and whatever it started. Dropped, they are killed: an early return or a panic leaves nothing running.
 #[derive(Debug)]
-struct Group {
-    child: Child,
+pub(crate) struct Group {
+    pub(crate) child: Child,
     id: Pid,
     ended: bool,
 }
 
 impl Group {
-    async fn wait(&mut self) -> Result<ExitStatus> {
+    pub(crate) fn new(child: Child) -> Result<Self> {
+        let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        Ok(Self { child, id: id.context("a child without an id")?, ended: false })
+    }
+
+    pub(crate) async fn wait(&mut self) -> Result<ExitStatus> {
         let status = self.child.wait().await?;
         self.kill();
         Ok(status)
@@ -195,16 +70,30 @@ pub(crate) struct Process {
     program: Program,
     group: Group,
     log: PathBuf,
+    started: Instant,
+    pub(crate) restarted: bool,
 }
 
 impl Process {
+    pub(crate) fn new(program: Program, group: Group, log: PathBuf) -> Self {
+        Self { program, group, log, started: Instant::now(), restarted: false }
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.program.name
     }
 
-    /// Starts the same program again.
+    /// The same, to be started again whenever it ends.
+    pub(crate) fn restarted(self) -> Self {
+        Self { restarted: true, ..self }
+    }
+
+    /// Starts the same program again, though not again and again in no time.
     pub(crate) fn restart(&mut self) -> Result<()> {
-        *self = self.program.start(&self.log)?;
+        if self.started.elapsed() > RESTART {
+            warn(&format!("{} ended and is started again: see {}", self.name(), self.log.display()));
+            *self = self.program.start(&self.log)?.restarted();
+        }
         Ok(())
     }
 
@@ -249,56 +138,84 @@ impl Process {
     }
 }
 
-/// Everything that runs in the background, in the order in which it was started.
-#[derive(Debug, Default)]
-pub(crate) struct Running {
-    processes: Vec<Process>,
-    scratch: Vec<PathBuf>,
-}
-
-impl Running {
-    pub(crate) fn add(&mut self, process: Process) {
-        self.processes.push(process);
-    }
-
-    /// A folder to be removed once nothing runs that could write into it.
-    pub(crate) fn remove_afterwards(&mut self, folder: PathBuf) {
-        self.scratch.push(folder);
-    }
-
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Process> {
-        self.processes.iter_mut()
-    }
-
-    /// Ends everything, what was started last first.
-    pub(crate) async fn stop(&mut self) {
-        while let Some(process) = self.processes.pop() {
-            process.stop().await;
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.processes.clear();
-        for folder in &self.scratch {
-            let _ = fs::remove_dir_all(folder);
-        }
-    }
-}
-
-fn last_lines(text: &str) -> String {
+/// The end of a log, to be shown below a message.
+pub(crate) fn last_lines(text: &str) -> String {
     let lines: Vec<&str> = text.trim_end().lines().collect();
-    lines[lines.len().saturating_sub(LAST_LINES)..].iter().map(|line| format!("  {line}\n")).collect()
+    lines[lines.len().saturating_sub(LAST_LINES)..].iter().fold(String::new(), |said, line| said + "  " + line + "\n")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::program::Program;
+
+    fn shell(script: &str) -> Program {
+        Program::new("a script", vec!["sh".to_owned(), "-c".to_owned(), script.to_owned()])
+    }
+
+    /// A log of its own for each test.
+    fn log(name: &str) -> PathBuf {
+        let file = std::env::temp_dir().join(format!("xtask-{name}-{}.log", std::process::id()));
+        let _ = fs::remove_file(&file);
+        file
+    }
+
+    async fn lines(file: &Path, count: usize) -> Vec<String> {
+        timeout(Duration::from_secs(30), async {
+            loop {
+                let said = fs::read_to_string(file).unwrap_or_default();
+                if said.lines().count() >= count {
+                    return said.lines().map(str::to_owned).collect();
+                }
+                sleep(LOOK).await;
+            }
+        })
+        .await
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_dropped_process_takes_its_children_along() {
+        let log = log("drop");
+        let process = shell("sleep 300 & echo $!; wait").start(&log).unwrap();
+        let child = lines(&log, 1).await.remove(0);
+        // A killed child that nobody waited for yet is a zombie.
+        let lives = || {
+            let ps = std::process::Command::new("ps").args(["-o", "stat=", "-p", &child]).output().unwrap();
+            let state = String::from_utf8_lossy(&ps.stdout).trim().to_owned();
+            !state.is_empty() && !state.starts_with('Z')
+        };
+        assert!(lives());
+        drop(process);
+        timeout(Duration::from_secs(30), async {
+            while lives() {
+                sleep(LOOK).await;
+            }
+        })
+        .await
+        .unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_stopped_process_may_end_in_its_own_way() {
+        let log = log("stop");
+        let process = shell("trap 'echo bye; exit' TERM; echo up; while :; do sleep 0.01; done").start(&log).unwrap();
+        lines(&log, 1).await;
+        process.stop().await;
+        assert_eq!(lines(&log, 2).await, ["up", "bye"]);
+    }
+
+    #[tokio::test]
+    async fn a_process_that_ends_says_why() {
+        let log = log("end");
+        let mut process = shell("echo 'no such database' >&2; exit 3").start(&log).unwrap();
+        let error = process.wait_until(Duration::from_secs(30), async || false).await.unwrap_err().to_string();
+        assert!(error.contains("exit status: 3") && error.contains("no such database"), "{error}");
+    }
 
     #[test]
     fn last_words_are_few() {
-        let text: String = (0..100).map(|n| format!("line {n}\n")).collect();
+        let text = (0..100).map(|n| format!("line {n}")).collect::<Vec<_>>().join("\n");
         assert_eq!(last_lines(&text).lines().count(), LAST_LINES);
         assert!(last_lines(&text).ends_with("  line 99\n"));
         assert_eq!(last_lines(""), "");

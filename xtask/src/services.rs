@@ -7,11 +7,11 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use crate::postgres::{Installation, Passwords, Purpose, Server};
-use crate::process::Running;
 use crate::progress::{say, warn};
+use crate::running::Running;
 use crate::tools::Tools;
 use crate::user::User;
-use crate::{auth_server, pgbouncer, ports, secrets, tools, workspace};
+use crate::{auth_server, pgbouncer, ports, secrets, tools};
 
 /// For a server that has to create its files first, on a busy machine.
 pub(crate) const START: Duration = Duration::from_mins(2);
@@ -24,7 +24,7 @@ pub(crate) struct Services {
     pub(crate) auth_url: String,
 }
 
-/// Starts PostgreSQL (all versions that there are), `PgBouncer` and Better Auth.
+/// Starts PostgreSQL (all versions that there are), PgBouncer and Better Auth.
 pub(crate) async fn start(
     tools: &Tools,
     user: &User,
@@ -38,7 +38,7 @@ pub(crate) async fn start(
     match tools::postgres_15() {
         Some(fifteen) => databases.push(start_postgres(&fifteen, user, folder, logs, &passwords, running).await?),
         None => {
-            warn("PostgreSQL 15 is not on this machine: its tests don't run (Debian: apt-get install postgresql-15)")
+            warn("PostgreSQL 15 is not on this machine: its tests don't run (Debian: apt-get install postgresql-15)");
         }
     }
 
@@ -94,8 +94,8 @@ async fn start_postgres(
 }
 
 impl Services {
-    /// The value of `COLLOQUY_TEST`, which the suite reads.
-    pub(crate) fn describe(&self, tools: &Tools) -> Result<Value> {
+    /// The value of `COLLOQUY_TEST`, which the suite reads, with `more` in it.
+    pub(crate) fn describe(&self, mut more: Value) -> Value {
         let databases: Vec<Value> = self
             .databases
             .iter()
@@ -103,18 +103,14 @@ impl Services {
                 json!({"name": server.name, "url": server.superuser_url("postgres"), "tlsCaFile": server.authority})
             })
             .collect();
-        let pgbouncer = self
+        more["databases"] = databases.into();
+        more["pgbouncer"] = self
             .pgbouncer_port
-            .map(|port| json!({"host": "127.0.0.1", "port": port, "database": self.databases[0].name}));
-        Ok(json!({
-            "databases": databases,
-            "pgbouncer": pgbouncer,
-            "appPassword": self.passwords.app,
-            "ownerPassword": self.passwords.owner,
-            "authUrl": self.auth_url,
-            "node": tools.node,
-            "authServerDir": workspace::better_auth(),
-            "binDir": workspace::target()?.join("debug"),
-        }))
+            .map(|port| json!({"host": "127.0.0.1", "port": port, "database": self.databases[0].name}))
+            .into();
+        more["appPassword"] = self.passwords.app.as_str().into();
+        more["ownerPassword"] = self.passwords.owner.as_str().into();
+        more["authUrl"] = self.auth_url.as_str().into();
+        more
     }
 }

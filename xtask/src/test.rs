@@ -1,17 +1,27 @@
 //! `cargo xtask test`: the whole suite against servers of its own.
 
-use std::fs;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use serde_json::json;
 
-use crate::process::{Program, Running};
+use crate::functions::Profile;
+use crate::gateway::Gateway;
+use crate::postgres::OWNER;
+use crate::program::Program;
 use crate::progress::say;
+use crate::running::Running;
+use crate::services::Services;
 use crate::user::User;
-use crate::{services, tools, workspace};
+use crate::{functions, migration, pgbouncer, ports, services, tools, workspace};
 
 /// The variable that tells the suite where its servers are.
 const VARIABLE: &str = "COLLOQUY_TEST";
+/// The database behind the gateway.
+const DATABASE: &str = "colloquy";
+/// Requests that a function serves at a time.
+const INSTANCES: usize = 4;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -26,31 +36,41 @@ pub(crate) struct Options {
 }
 
 pub(crate) async fn run(options: &Options, running: &mut Running) -> Result<ExitCode> {
+    require(&options.require)?;
     let user = User::without_rights()?;
     let tools = tools::install(&user).await?;
-    let run = format!("test-{}", std::process::id());
-    let scratch = workspace::database_state(&user)?.join(&run);
+    let binaries = Profile::Dev.build().await?;
+    let scratch = workspace::database_state(&user)?.join(format!("test-{}", std::process::id()));
     user.create_folder(&scratch)?;
     running.remove_afterwards(scratch.clone());
     let logs = workspace::fresh_logs("test")?;
 
     say("starting the servers");
     let services = services::start(&tools, &user, &scratch, &logs, running).await?;
-    require(&options.require, &services)?;
-    let description = services.describe(&tools)?.to_string();
+    say("starting the functions");
+    let gateway = start_functions(&services, &binaries, &logs, running).await?;
+    let description = json!({
+        "node": tools.node,
+        "authServerDir": workspace::better_auth(),
+        "binDir": binaries,
+        "apiUrl": gateway.url(),
+        "apiDatabaseUrl": services.databases[0].superuser_url(DATABASE),
+        "runtimeUrl": gateway.url(),
+    });
+    let description = services.describe(description).to_string();
 
     if options.serve {
         let file = workspace::state().join("test.env");
-        fs::write(&file, format!("export {VARIABLE}='{description}'\n"))
-            .with_context(|| format!("couldn't write {}", file.display()))?;
+        User::Same.write_secret(&file, &format!("export {VARIABLE}='{description}'\n"))?;
         say(&format!("in another shell: . {} && cargo test --package tests NAME", file.display()));
         say("Ctrl-C stops the servers");
-        return std::future::pending().await;
+        match running.keep().await? {}
     }
 
-    let cargo = shared::config::environment("CARGO").unwrap_or_else(|| "cargo".to_owned());
-    let status = Program::new("cargo test", vec![cargo])
-        .args(["test", "--workspace"])
+    // Every target by its kind: the functions' binaries are a line each, and linking a test of each takes longer than
+    // all tests.
+    let status = Program::new("cargo test", vec![workspace::cargo()])
+        .args(["test", "--workspace", "--lib", "--bin=xtask", "--test=*"])
         .args(options.name.iter().cloned())
         .env(VARIABLE, description)
         .folder(workspace::root())
@@ -59,10 +79,28 @@ pub(crate) async fn run(options: &Options, running: &mut Running) -> Result<Exit
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn require(names: &[String], services: &services::Services) -> Result<()> {
+/// Puts all functions behind the gateway, on a database of their own.
+async fn start_functions(services: &Services, binaries: &Path, logs: &Path, running: &mut Running) -> Result<Gateway> {
+    let server = &services.databases[0];
+    server.create_database(DATABASE, OWNER).await.context("couldn't make the functions' database")?;
+    migration::migrate(&server.owner_url(DATABASE), Some(&services.passwords.app)).await?;
+    let gateway = Gateway::start(ports::free()?, logs, running).await?;
+    let settings = [("DATABASE_URL", server.app_url(DATABASE)), ("AUTH_URL", services.auth_url.clone())]
+        .map(|(name, value)| (name.to_owned(), value));
+    functions::start(binaries, gateway, INSTANCES, &settings, logs, running)?;
+    gateway.wait_for_endpoints(running).await?;
+    Ok(gateway)
+}
+
+/// Fails unless all of these databases can be started.
+fn require(names: &[String]) -> Result<()> {
     for name in names {
-        let there = services.databases.iter().any(|server| server.name == name)
-            || (name == "pgbouncer" && services.pgbouncer_port.is_some());
+        let there = match name.as_str() {
+            "postgres-18" => true,
+            "postgres-15" => tools::postgres_15().is_some(),
+            "pgbouncer" => pgbouncer::find().is_some(),
+            _ => bail!("--require knows postgres-15, postgres-18 and pgbouncer, and no {name}"),
+        };
         if !there {
             bail!("{name} is required and is not on this machine: install it, or leave it out of --require");
         }

@@ -6,9 +6,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use tokio::time::sleep;
 
 use crate::postgres::Installation;
-use crate::process::Program;
+use crate::process::LOOK;
+use crate::program::Program;
 use crate::progress::{say, step};
 use crate::user::User;
 use crate::workspace;
@@ -34,7 +36,7 @@ pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
 
 /// Installs Better Auth and PostgreSQL, unless they are there.
 pub(crate) async fn install(user: &User) -> Result<Tools> {
-    let _alone = alone("install", "another `cargo xtask` installs: this one waits for it")?;
+    let _alone = alone().await?;
     let node = node()?;
     let folder = workspace::better_auth();
     let modules = folder.join("node_modules");
@@ -53,7 +55,7 @@ pub(crate) async fn install(user: &User) -> Result<Tools> {
 
 /// Installs cargo-lambda, unless it is there, and answers its path.
 pub(crate) async fn install_cargo_lambda() -> Result<PathBuf> {
-    let _alone = alone("install", "another `cargo xtask` installs: this one waits for it")?;
+    let _alone = alone().await?;
     let folder = workspace::state().join("python");
     let requirements = workspace::root().join("xtask/requirements.txt");
     once(&folder, &requirements, async || {
@@ -96,16 +98,18 @@ async fn once(folder: &Path, list: &Path, install: impl AsyncFnOnce() -> Result<
     fs::write(&stamp, wanted).with_context(|| format!("couldn't write {}", stamp.display()))
 }
 
-/// Waits until no other run of ours does the same in this clone.
-fn alone(what: &str, otherwise: &str) -> Result<File> {
-    let folder = workspace::state();
-    fs::create_dir_all(&folder).with_context(|| format!("couldn't create {}", folder.display()))?;
-    let file = File::create(folder.join(format!("{what}.lock")))?;
-    if file.try_lock().is_err() {
-        say(otherwise);
-        file.lock()?;
+/// Waits until no other run in this clone installs.
+async fn alone() -> Result<File> {
+    let mut said = false;
+    loop {
+        if let Some(lock) = workspace::lock("install")? {
+            return Ok(lock);
+        }
+        if !std::mem::replace(&mut said, true) {
+            say("waiting for another `cargo xtask`, which installs");
+        }
+        sleep(LOOK).await;
     }
-    Ok(file)
 }
 
 fn node() -> Result<PathBuf> {

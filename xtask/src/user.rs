@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-/// Who runs PostgreSQL and `PgBouncer`.
+/// Who runs PostgreSQL and PgBouncer.
 #[derive(Clone, Debug)]
 pub(crate) enum User {
     /// Whoever runs this program.
@@ -35,19 +35,13 @@ impl User {
         Ok(Self::Other { uid: number("-u")?, gid: number("-g")? })
     }
 
-    /// A program and its first arguments, to be run as this user.
-    pub(crate) fn command_line(&self, program: &Path) -> Vec<String> {
-        let program = program.to_string_lossy().into_owned();
+    /// The options with which setpriv becomes this user.
+    pub(crate) fn options(&self) -> Vec<String> {
         match self {
-            Self::Same => vec![program],
-            Self::Other { uid, gid } => vec![
-                "setpriv".to_owned(),
-                format!("--reuid={uid}"),
-                format!("--regid={gid}"),
-                "--clear-groups".to_owned(),
-                "--".to_owned(),
-                program,
-            ],
+            Self::Same => Vec::new(),
+            Self::Other { uid, gid } => {
+                vec![format!("--reuid={uid}"), format!("--regid={gid}"), "--clear-groups".to_owned()]
+            }
         }
     }
 

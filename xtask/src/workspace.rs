@@ -1,6 +1,6 @@
 //! Where things are: the clone, what is installed beside it, and what PostgreSQL writes.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -23,6 +23,11 @@ pub(crate) fn better_auth() -> PathBuf {
     root().join("xtask/better-auth")
 }
 
+/// The cargo that runs this, or another.
+pub(crate) fn cargo() -> String {
+    shared::config::environment("CARGO").unwrap_or_else(|| "cargo".to_owned())
+}
+
 /// Cargo's target folder, which a setting may have moved.
 pub(crate) fn target() -> Result<PathBuf> {
     // target/debug/xtask, or the same below another folder.
@@ -30,7 +35,7 @@ pub(crate) fn target() -> Result<PathBuf> {
     program.ancestors().nth(2).map(Path::to_owned).context("this program doesn't lie in Cargo's target folder")
 }
 
-/// Where PostgreSQL and `PgBouncer` keep their files.
+/// Where PostgreSQL and PgBouncer keep their files.
 ///
 /// They refuse to run as root, and another user can't reach a clone below root's home or a temporary folder. So for
 /// root it is a folder outside of the clone, named after it: the data of two clones never meet, and neither is lost
@@ -58,6 +63,19 @@ pub(crate) fn fresh_logs(name: &str) -> Result<PathBuf> {
     remove_folder(&folder)?;
     fs::create_dir_all(&folder).with_context(|| format!("couldn't create {}", folder.display()))?;
     Ok(folder)
+}
+
+/// Keeps others in this clone from what they mustn't do at the same time, until the file is dropped. `None` where
+/// another has it.
+pub(crate) fn lock(name: &str) -> Result<Option<File>> {
+    let folder = state();
+    fs::create_dir_all(&folder).with_context(|| format!("couldn't create {}", folder.display()))?;
+    let file = File::create(folder.join(format!("{name}.lock")))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
 }
 
 /// Removes a folder that may not be there.

@@ -1,0 +1,77 @@
+//! Colloquy's functions as processes.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+
+use crate::gateway::Gateway;
+use crate::program::Program;
+use crate::progress::say;
+use crate::running::Running;
+use crate::workspace;
+
+/// The function for what no endpoint answers.
+pub(crate) const FALLBACK: &str = "fallback";
+
+/// How the functions are built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// Quick to build.
+    Dev,
+    /// As deployed.
+    Release,
+}
+
+impl Profile {
+    /// Builds all functions and answers the folder of their binaries.
+    pub(crate) async fn build(self) -> Result<PathBuf> {
+        say("building the functions");
+        let cargo =
+            Program::new("cargo build", vec![workspace::cargo()]).args(["build", "--package=functions", "--bins"]);
+        let cargo = match self {
+            // This program, too, though it is up to date: with it the dependencies have the very features that they
+            // were built with for it, and aren't built twice.
+            Self::Dev => cargo.arg("--package=xtask"),
+            Self::Release => cargo.arg("--release"),
+        };
+        let status = cargo.folder(workspace::root()).run().await?;
+        if !status.success() {
+            bail!("the functions don't build: the compiler's words are above");
+        }
+        self.folder()
+    }
+
+    pub(crate) fn folder(self) -> Result<PathBuf> {
+        Ok(workspace::target()?.join(if self == Self::Dev { "debug" } else { "release" }))
+    }
+}
+
+/// Starts `instances` of each function, so that requests run side by side as they do on Lambda, where each environment
+/// serves one at a time.
+pub(crate) fn start(
+    binaries: &Path,
+    gateway: Gateway,
+    instances: usize,
+    settings: &[(String, String)],
+    logs: &Path,
+    running: &mut Running,
+) -> Result<()> {
+    for name in ::functions::endpoints().iter().map(|endpoint| endpoint.name).chain([FALLBACK]) {
+        let mut program = Program::new(name, vec![binaries.join(name).display().to_string()])
+            .env("AWS_LAMBDA_RUNTIME_API", gateway.runtime_url(name))
+            .env("AWS_LAMBDA_FUNCTION_NAME", name)
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST");
+        for setting in shared::config::SETTINGS {
+            program = program.without_env(setting.name);
+        }
+        for (name, value) in settings {
+            program = program.env(name, value);
+        }
+        let log = logs.join(format!("{name}.log"));
+        for _ in 0..instances {
+            running.add(program.start(&log)?.restarted());
+        }
+    }
+    Ok(())
+}
