@@ -146,6 +146,8 @@ pub(crate) fn last_lines(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::program::Program;
 
