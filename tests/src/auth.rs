@@ -1,6 +1,7 @@
 //! `shared::auth` from outside: when keys are fetched, and whether a real issuer's tokens are admitted. What makes a
 //! token good is tested beside the code.
 
+mod better_auth;
 mod fetching;
 mod key;
 mod key_server;
@@ -18,6 +19,7 @@ use shared::clock::Clock;
 use shared::config::AuthConfig;
 use shared::error::{Code, Error};
 
+use crate::support::eventually;
 use key::Key;
 use key_server::{Answer, KeyServer};
 
@@ -80,8 +82,12 @@ impl Outcome {
 }
 
 async fn outcome(verifier: &Verifier, token: &str) -> Outcome {
-    let headers = HeaderMap::from_iter([(AUTHORIZATION, format!("Bearer {token}").parse().unwrap())]);
-    verifier.caller(&headers).await.map_or_else(|error| of(&error), |_| Outcome::Admitted)
+    verifier.caller(&bearer(token)).await.map_or_else(|error| of(&error), |_| Outcome::Admitted)
+}
+
+/// The headers of a request with this token.
+fn bearer(token: &str) -> HeaderMap {
+    HeaderMap::from_iter([(AUTHORIZATION, format!("Bearer {token}").parse().unwrap())])
 }
 
 fn of(error: &Error) -> Outcome {
@@ -97,14 +103,9 @@ fn of(error: &Error) -> Outcome {
     }
 }
 
-/// Waits for a condition, within a bound.
+/// Waits for a condition.
 async fn until(what: &str, condition: impl Fn() -> bool) {
-    within(what, async {
-        while !condition() {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    })
-    .await;
+    eventually(what, async || condition().then_some(())).await;
 }
 
 /// Waits for something that must not hang.

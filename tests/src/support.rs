@@ -1,5 +1,6 @@
 //! What the tests stand on: the servers that `cargo xtask test` started, and ways to wait without sleeping.
 
+pub(crate) mod auth_server;
 pub(crate) mod content;
 pub(crate) mod database;
 

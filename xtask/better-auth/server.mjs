@@ -10,11 +10,13 @@
 //   TOKEN_EXPIRY         of a JWT, such as "2s" or "15m" (default: Better Auth's 15 minutes)
 //   LEAN_PAYLOAD         0 puts the whole user into the JWT, as Better Auth does by default
 //   RATE_LIMIT           1 turns Better Auth's rate limit on, as in production
+//   SESSION_CACHE        1 caches sessions in cookies that are JWTs, signed with the same keys
+//   NEON                 1 looks like Neon Auth: another base path and key set path, UUIDs, the admin plugin's claims
 import { createServer } from "node:http";
 import { betterAuth } from "better-auth";
 import { getMigrations } from "better-auth/db/migration";
 import { toNodeHandler } from "better-auth/node";
-import { anonymous, bearer, jwt } from "better-auth/plugins";
+import { admin, anonymous, bearer, jwt } from "better-auth/plugins";
 import pg from "pg";
 
 const { PORT, DATABASE_URL, BETTER_AUTH_SECRET, JWT_ALG, ROTATION_SECONDS, GRACE_SECONDS, TOKEN_EXPIRY } = process.env;
@@ -29,12 +31,20 @@ for (const name of ["PORT", "DATABASE_URL", "BETTER_AUTH_SECRET"]) {
 // Better Auth adds iat, exp, iss, aud and sub.
 const leanPayload = ({ user }) => ({ name: user.name, email: user.email });
 
+// "Managed Better Auth" (https://neon.com/docs/auth): the whole user with the role of PostgREST's, and whether it is banned.
+const neon = process.env.NEON === "1";
+const neonPayload = ({ user }) => ({ ...user, role: "authenticated" });
+const definePayload = neon ? neonPayload : process.env.LEAN_PAYLOAD !== "0" ? leanPayload : undefined;
+const sessionCache = process.env.SESSION_CACHE === "1";
+
 const options = {
   baseURL: `http://127.0.0.1:${PORT}`,
   secret: BETTER_AUTH_SECRET,
   database: new pg.Pool({ connectionString: DATABASE_URL, max: 4 }),
   emailAndPassword: { enabled: true },
   rateLimit: { enabled: process.env.RATE_LIMIT === "1" },
+  ...(sessionCache && { session: { cookieCache: { enabled: true, strategy: "jwt" } } }),
+  ...(neon && { basePath: "/neondb/auth", advanced: { database: { generateId: "uuid" } } }),
   // A front end under development is another origin, on whatever port its tool picked.
   trustedOrigins: ["http://localhost:*", "http://127.0.0.1:*"],
   telemetry: { enabled: false },
@@ -42,16 +52,19 @@ const options = {
     jwt({
       jwks: {
         keyPairConfig: { alg: JWT_ALG || "EdDSA" },
+        ...(neon && { jwksPath: "/.well-known/jwks.json" }),
         ...(ROTATION_SECONDS && { rotationInterval: Number(ROTATION_SECONDS) }),
         ...(GRACE_SECONDS && { gracePeriod: Number(GRACE_SECONDS) }),
       },
       jwt: {
         ...(TOKEN_EXPIRY && { expirationTime: TOKEN_EXPIRY }),
-        ...(process.env.LEAN_PAYLOAD !== "0" && { definePayload: leanPayload }),
+        ...(definePayload && { definePayload }),
       },
+      ...(sessionCache && { sessionCookieCache: true }),
     }),
     bearer(),
     anonymous(),
+    ...(neon ? [admin()] : []),
   ],
 };
 

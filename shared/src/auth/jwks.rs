@@ -210,7 +210,7 @@ impl Attempt {
                 (None, None)
             }
             Err(Failure { reason, retry_after }) => {
-                tracing::warn!(%reason, "the key set couldn't be fetched");
+                tracing::warn!(url = inner.fetcher.endpoint(), %reason, "the key set couldn't be fetched");
                 (Some(reason), retry_after)
             }
         };

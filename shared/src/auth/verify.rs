@@ -118,3 +118,49 @@ fn is_banned(members: &Map<String, Value>, now: Timestamp) -> bool {
     };
     banned && !lifted()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW: i64 = 1_900_000_000;
+
+    /// What becomes of good claims with these beside them, 30 seconds of leeway, at that second.
+    fn checked(more: &Value) -> Option<Refusal> {
+        let rules = Rules { issuer: "i".to_owned(), audience: "a".to_owned(), leeway: Duration::from_secs(30) };
+        let mut claims = json!({ "iss": "i", "aud": "a", "sub": "s", "exp": NOW + 900 });
+        for (name, value) in more.as_object().unwrap() {
+            claims[name] = value.clone();
+        }
+        let Value::Object(members) = claims else { unreachable!() };
+        check(members, &rules, Timestamp::from_second(NOW).unwrap()).err()
+    }
+
+    #[test]
+    fn times_to_the_second() {
+        for (claim, at, expected) in [
+            ("exp", NOW - 30, Some(Refusal::Expired)),
+            ("exp", NOW - 29, None),
+            ("nbf", NOW + 30, None),
+            ("nbf", NOW + 31, Some(Refusal::NotYetValid)),
+            ("iat", NOW + 30, None),
+            ("iat", NOW + 31, Some(Refusal::IssuedInFuture)),
+            ("exp", Timestamp::MAX.as_second(), None),
+            ("exp", Timestamp::MAX.as_second() + 1, Some(Refusal::BadExpiry)),
+            ("nbf", -1, Some(Refusal::BadNotBefore)),
+        ] {
+            assert_eq!(checked(&json!({ claim: at })), expected, "{claim} {at}");
+        }
+    }
+
+    #[test]
+    fn a_ban_to_the_millisecond() {
+        let now = Timestamp::from_second(NOW).unwrap();
+        for (millis, expected) in [(-1, None), (0, Some(Refusal::Banned)), (1, Some(Refusal::Banned))] {
+            let until = now + jiff::SignedDuration::from_millis(millis);
+            assert_eq!(checked(&json!({ "banned": true, "banExpires": until.to_string() })), expected, "{until}");
+        }
+    }
+}

@@ -101,6 +101,11 @@ impl Fetcher {
         Ok(Self { client, url })
     }
 
+    /// Where the set is, for the log: without credentials and query.
+    pub(super) fn endpoint(&self) -> String {
+        format!("{}{}", self.url.origin().ascii_serialization(), self.url.path())
+    }
+
     /// Fetches and parses the set. Ends within the total timeout.
     pub(super) async fn fetch(&self, now: impl Fn() -> Timestamp) -> Result<KeySet, Failure> {
         tokio::time::timeout(TOTAL_TIMEOUT, self.get(now)).await.unwrap_or_else(|_| Err(Reason::Slow.into()))
@@ -124,7 +129,7 @@ impl Fetcher {
     }
 }
 
-/// An error of the transport with its causes; the log has the URL already.
+/// An error of the transport with its causes. The URL is logged beside it.
 fn transport(error: reqwest::Error) -> Failure {
     let error = error.without_url();
     let mut text = error.to_string();

@@ -103,7 +103,7 @@ fn times_are_whole_seconds_in_a_believable_range() {
     }
 }
 
-/// A second beside the limit on either side would be a race with the clock; five are far enough from it.
+/// Well beside the limits, for the clock goes on; to the second they are tested beside the code.
 #[test]
 fn clocks_may_differ_by_the_leeway() {
     let (desk, _) = desk();
@@ -112,22 +112,13 @@ fn clocks_may_differ_by_the_leeway() {
         "exp",
         &[
             (json!(0), Some(Refusal::Expired)),
-            (from_now(-LEEWAY - 1), Some(Refusal::Expired)),
             (from_now(-LEEWAY), Some(Refusal::Expired)),
-            (from_now(-LEEWAY + 5), None),
+            (from_now(-LEEWAY + 20), None),
             (json!(253_402_207_200_i64), None),
         ],
     );
     for (name, early) in [("nbf", Refusal::NotYetValid), ("iat", Refusal::IssuedInFuture)] {
-        each(
-            name,
-            &[
-                (json!(0), None),
-                (from_now(LEEWAY), None),
-                (from_now(LEEWAY + 5), Some(early)),
-                (from_now(86_400), Some(early)),
-            ],
-        );
+        each(name, &[(json!(0), None), (from_now(LEEWAY), None), (from_now(LEEWAY + 20), Some(early))]);
     }
 }
 
