@@ -83,26 +83,28 @@ impl Address {
     /// Reads a URL. `connect_timeout` holds for the socket of each address; how long signing in may take, too, is for
     /// the caller to bound.
     pub(super) fn parse(url: &str, connect_timeout: Duration) -> Result<Self, BadAddress> {
-        let (url, parameters) = split(url)?;
+        let (url, pairs) = split(url);
         let mut security = Security::Default;
         let mut roots = None;
         let mut passed = Vec::new();
-        for (name, value) in &parameters {
-            match (name.as_ref(), value.as_ref()) {
+        for pair in pairs {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            match (decode(name)?.as_ref(), decode(value)?.as_ref()) {
+                // What holds anyway. Nothing here hangs on the session, so any pooler serves.
+                ("sslmode", "allow" | "prefer") | ("sslrootcert", "system") | ("pgbouncer", "true" | "false") => {}
                 ("sslmode", "disable") => security = Security::Disabled,
-                // What holds anyway.
-                ("sslmode", "allow" | "prefer") | ("sslrootcert", "system") => {}
                 ("sslmode", "require" | "verify-ca" | "verify-full") => security = Security::Required,
-                ("sslmode", _) => return Err(bad_value("sslmode")),
                 ("sslrootcert", path) => roots = Some(read_roots(path)?),
-                // Nothing here hangs on the session, so any pooler serves, whether the URL speaks of it or not.
-                ("pgbouncer", "true" | "false") => {}
-                ("pgbouncer", _) => return Err(bad_value("pgbouncer")),
-                (name, value) if PASSED.contains(&name) => passed.push((name, value)),
+                (name @ ("sslmode" | "pgbouncer"), _) => return Err(bad_value(name)),
+                (name, _) if PASSED.contains(&name) => passed.push(pair),
                 (name, _) => return Err(unknown_parameter(name)),
             }
         }
-        let mut config = Config::from_str(&rejoin(url, &passed)).map_err(|error| refused_by_driver(&error))?;
+        if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+            return Err(BadAddress("must begin with postgresql://".into()));
+        }
+        let url = if passed.is_empty() { url.to_owned() } else { format!("{url}?{}", passed.join("&")) };
+        let mut config = Config::from_str(&url).map_err(|error| refused_by_driver(&error))?;
         if config.get_hosts().is_empty() {
             return Err(BadAddress("names no host".into()));
         }
@@ -183,21 +185,13 @@ fn set_defaults(config: &mut Config, connect_timeout: Duration) {
     config.keepalives_retries(3);
 }
 
-type Parameters<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
-
-/// The URL before the question mark, and the decoded parameters behind it. A password may hold a question mark, so the
-/// first one behind the `@` counts.
-fn split(url: &str) -> Result<(&str, Parameters<'_>), BadAddress> {
-    if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
-        return Err(BadAddress("must begin with postgresql://".into()));
-    }
+/// The URL before the question mark, and the parameters behind it. A password may hold a question mark, so the first one
+/// behind the `@` counts.
+fn split(url: &str) -> (&str, impl Iterator<Item = &str>) {
     let host = url.find('@').map_or(0, |at| at + 1);
-    let Some(mark) = url[host..].find('?').map(|mark| host + mark) else { return Ok((url, Vec::new())) };
-    let parameters = url[mark + 1..].split('&').filter(|pair| !pair.is_empty()).map(|pair| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        Ok((decode(name)?, decode(value)?))
-    });
-    Ok((&url[..mark], parameters.collect::<Result<_, BadAddress>>()?))
+    let mark = url[host..].find('?').map(|mark| host + mark);
+    let (url, parameters) = mark.map_or((url, ""), |mark| (&url[..mark], &url[mark + 1..]));
+    (url, parameters.split('&').filter(|pair| !pair.is_empty()))
 }
 
 /// Undoes percent-encoding. A plus sign stays: libpq's URLs aren't forms.
@@ -219,13 +213,6 @@ fn decode(text: &str) -> Result<Cow<'_, str>, BadAddress> {
         }
     }
     String::from_utf8(bytes).map(Cow::Owned).map_err(|_| bad())
-}
-
-/// The URL with those parameters that the driver is given.
-fn rejoin(url: &str, parameters: &[(&str, &str)]) -> String {
-    let encode = |value: &str| value.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
-    let pairs: Vec<String> = parameters.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
-    if pairs.is_empty() { url.to_owned() } else { format!("{url}?{}", pairs.join("&")) }
 }
 
 /// Certificate authorities from a PEM file.

@@ -1,4 +1,6 @@
-//! What can go wrong with the database, and what the client is told: one table, [`judge`].
+//! What can go wrong with the database, what the client is told and what the log.
+
+mod verdict;
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -8,6 +10,7 @@ use std::io;
 use deadpool_postgres::PoolError;
 use tokio_postgres::error::{DbError, Severity};
 
+use self::verdict::{Answer, Resend, Verdict, judge};
 use super::pipeline::Access;
 use crate::error::{Code, Error, Fault, Place};
 
@@ -40,97 +43,6 @@ enum Cause {
     Refused(Cow<'static, str>),
 }
 
-/// A row of the table: what the client is told, and whether a new attempt may help.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Verdict {
-    answer: Answer,
-    /// The same request may succeed at once, on a new connection, and this failure says that nothing was stored.
-    resend: bool,
-}
-
-/// What the client is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Answer {
-    /// 503, and when to come back, in seconds.
-    Away(u32),
-    /// 503: another request holds what this one needs.
-    Busy,
-    /// 504.
-    TimedOut,
-    /// 409.
-    Conflict,
-    /// 400: the request holds a value that PostgreSQL can't.
-    Unstorable,
-    /// 413, and where.
-    TooLarge(&'static str),
-    /// 500.
-    Unforeseen,
-}
-
-/// The table. `stage` matters where a failure means one thing of a connection and another of a statement.
-fn judge(stage: Stage, sqlstate: &str, message: &str, constraint: Option<&str>) -> Verdict {
-    use Answer::{Away, Busy, Conflict, TimedOut, TooLarge, Unforeseen, Unstorable};
-    let connecting = stage == Stage::Connect;
-    let (answer, resend) = match sqlstate {
-        // Shut down, crashed, starting up, idle for too long: another connection may be had at once.
-        "57P01" | "57P02" | "57P03" | "57P05" | "25P03" => (Away(1), true),
-        // The transaction was rolled back so that another could go on.
-        "40001" | "40P01" => (Busy, true),
-        // lock_timeout
-        "55P03" => (Busy, false),
-        // statement_timeout
-        "57014" => (TimedOut, false),
-        // Neon's proxy has this one code for everything.
-        "XX000" => return judge_proxy(stage, message),
-        // Too many connections.
-        "53300" => (Away(2), false),
-        // Wrong password, unknown role or database: the deployment must be mended.
-        "28000" | "28P01" | "3D000" => (Away(30), false),
-        // A standby, or a database that ran out of space and became read-only.
-        "25006" => (Away(30), false),
-        // The migrations of this release haven't run yet.
-        "42P01" | "42703" | "42883" | "42704" | "3F000" => (Away(5), false),
-        "23514" => match constraint {
-            Some("conversations_metadata_size") => (TooLarge("/metadata"), false),
-            Some("messages_metadata_size" | "messages_size") => (TooLarge("/messages"), false),
-            _ => (Unforeseen, false),
-        },
-        // Another request deleted or stored what this one needs.
-        "23503" | "23505" => (Conflict, false),
-        _ => match sqlstate.get(..2).unwrap_or_default() {
-            // The connection. PgBouncer has 08P01 for everything.
-            "08" => (Away(1), connecting),
-            // Out of memory, disk and the like; the system's own errors.
-            "53" | "58" => (Away(5), false),
-            // NUL in a text, a number or time out of range.
-            "22" => (Unstorable, false),
-            // A value that exceeds a limit of PostgreSQL's own.
-            "54" => (TooLarge(""), false),
-            _ if connecting => (Away(5), false),
-            _ => (Unforeseen, false),
-        },
-    };
-    Verdict { answer, resend }
-}
-
-/// Neon's proxy, by its messages.
-/// <https://neon.com/docs/connect/connection-errors>
-fn judge_proxy(stage: Stage, message: &str) -> Verdict {
-    let says = |text| message.contains(text);
-    if says("Couldn't connect to compute node") || says("Too many database connection attempts") {
-        Verdict { answer: Answer::Away(1), resend: stage == Stage::Connect }
-    } else if says("exceeded the compute time quota")
-        || says("endpoint is disabled")
-        || says("endpoint cannot be found")
-    {
-        Verdict { answer: Answer::Away(60), resend: false }
-    } else if stage == Stage::Connect {
-        Verdict { answer: Answer::Away(5), resend: false }
-    } else {
-        Verdict { answer: Answer::Unforeseen, resend: false }
-    }
-}
-
 impl Failure {
     pub(super) fn postgres(stage: Stage, error: tokio_postgres::Error) -> Self {
         Self { stage, cause: Cause::Postgres(error) }
@@ -143,28 +55,21 @@ impl Failure {
 
     fn verdict(&self) -> Verdict {
         match &self.cause {
-            Cause::Refused(_) => Verdict { answer: Answer::Away(30), resend: false },
-            // Trying again would take as long again.
-            Cause::NoAnswer => Verdict { answer: Answer::Away(1), resend: false },
+            Cause::Refused(_) => Verdict::no_connection(30),
+            Cause::NoAnswer => Verdict::no_connection(1),
             Cause::Postgres(error) => match error.as_db_error() {
                 Some(db) => judge(self.stage, db.code().code(), db.message(), db.constraint()),
-                None if lost_connection(error) => {
-                    Verdict { answer: Answer::Away(1), resend: self.stage == Stage::Connect }
-                }
-                None if self.stage == Stage::Connect => Verdict { answer: Answer::Away(5), resend: false },
-                None => Verdict { answer: Answer::Unforeseen, resend: false },
+                None => Verdict::without_code(self.stage, lost_connection(error)),
             },
         }
     }
 
-    /// Whether the same request may be sent again: this failure says that nothing was stored, or nothing could have been.
+    /// Whether the same request may be sent again.
     pub(super) fn may_resend(&self, access: Access) -> bool {
-        let verdict = self.verdict();
-        match self.stage {
-            Stage::Connect => verdict.resend,
-            Stage::Begin | Stage::Statement if verdict.resend => true,
-            // A read leaves nothing behind, so it may be repeated whatever became of it.
-            _ => access == Access::Read && matches!(verdict.answer, Answer::Away(1)),
+        match self.verdict().resend {
+            Resend::Always => true,
+            Resend::IfRead => access == Access::Read,
+            Resend::Never => false,
         }
     }
 
@@ -221,7 +126,7 @@ pub(super) fn unreadable(error: tokio_postgres::Error) -> Error {
 
 /// The connection broke; the server's word on the request is missing.
 fn lost_connection(error: &tokio_postgres::Error) -> bool {
-    error.is_closed() || error.source().is_some_and(|source| source.is::<io::Error>())
+    error.is_closed() || error.source().is_some_and(<dyn StdError>::is::<io::Error>)
 }
 
 impl From<PoolError> for Failure {
@@ -286,84 +191,6 @@ impl StdError for Failure {}
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn answer(stage: Stage, sqlstate: &str) -> (Answer, bool) {
-        let Verdict { answer, resend } = judge(stage, sqlstate, "", None);
-        (answer, resend)
-    }
-
-    #[test]
-    fn nothing_foreseeable_is_a_500() {
-        use Answer::{Away, Busy, Conflict, TimedOut, TooLarge, Unstorable};
-        for (sqlstate, expected) in [
-            ("57P01", (Away(1), true)),
-            ("57P02", (Away(1), true)),
-            ("57P03", (Away(1), true)),
-            ("57P05", (Away(1), true)),
-            ("25P03", (Away(1), true)),
-            ("40001", (Busy, true)),
-            ("40P01", (Busy, true)),
-            ("55P03", (Busy, false)),
-            ("57014", (TimedOut, false)),
-            ("53300", (Away(2), false)),
-            ("53100", (Away(5), false)),
-            ("53200", (Away(5), false)),
-            ("58030", (Away(5), false)),
-            ("08006", (Away(1), false)),
-            ("08P01", (Away(1), false)),
-            ("25006", (Away(30), false)),
-            ("42P01", (Away(5), false)),
-            ("42883", (Away(5), false)),
-            ("22021", (Unstorable, false)),
-            ("22P05", (Unstorable, false)),
-            ("22003", (Unstorable, false)),
-            ("22008", (Unstorable, false)),
-            ("54000", (TooLarge(""), false)),
-            ("23503", (Conflict, false)),
-            ("23505", (Conflict, false)),
-        ] {
-            assert_eq!(answer(Stage::Statement, sqlstate), expected, "{sqlstate}");
-        }
-        for sqlstate in ["42501", "42601", "23502", "23514", "P0001", "0A000", "XX000", "", "é"] {
-            assert_eq!(answer(Stage::Statement, sqlstate), (Answer::Unforeseen, false), "{sqlstate}");
-            if sqlstate != "23514" {
-                assert_eq!(answer(Stage::Connect, sqlstate), (Away(5), false), "{sqlstate} while connecting");
-            }
-        }
-        for sqlstate in ["28P01", "28000", "3D000"] {
-            assert_eq!(answer(Stage::Connect, sqlstate), (Away(30), false), "{sqlstate}");
-        }
-        assert_eq!(answer(Stage::Connect, "08P01"), (Away(1), true), "nothing was sent yet");
-    }
-
-    #[test]
-    fn sizes_are_named_by_their_constraint() {
-        let at = |constraint| judge(Stage::Statement, "23514", "", Some(constraint)).answer;
-        assert_eq!(at("conversations_metadata_size"), Answer::TooLarge("/metadata"));
-        assert_eq!(at("messages_metadata_size"), Answer::TooLarge("/messages"));
-        assert_eq!(at("messages_size"), Answer::TooLarge("/messages"));
-        assert_eq!(at("conversations_title"), Answer::Unforeseen);
-    }
-
-    #[test]
-    fn neons_proxy_is_understood_by_its_messages() {
-        let proxy = |message| {
-            let Verdict { answer, resend } = judge(Stage::Connect, "XX000", message, None);
-            (answer, resend)
-        };
-        let woken = "Couldn't connect to compute node: timed out";
-        assert_eq!(proxy(woken), (Answer::Away(1), true));
-        let crowded = "Too many database connection attempts are currently ongoing";
-        assert_eq!(proxy(crowded), (Answer::Away(1), true));
-        for mended_by_hand in [
-            "Your account or project has exceeded the compute time quota. Upgrade your plan to increase limits.",
-            "The endpoint is disabled. Enable it using Neon API and retry.",
-            "The requested endpoint could not be found, or you don't have access to it: endpoint cannot be found",
-        ] {
-            assert_eq!(proxy(mended_by_hand), (Answer::Away(60), false), "{mended_by_hand}");
-        }
-        assert_eq!(proxy("anything else"), (Answer::Away(5), false));
-    }
 
     #[test]
     fn what_may_have_been_stored_is_not_sent_twice() {

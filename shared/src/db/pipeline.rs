@@ -34,11 +34,11 @@ pub(super) enum Access {
 
 impl Access {
     /// The isolation level is said outright: the locking rules hold under this one alone, and a database or role may
-    /// have another default.
+    /// have another default. `READ WRITE` isn't: a database that is closed for writing shall stay so.
     const fn begin(self) -> &'static str {
         match self {
             Self::Read => "BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY",
-            Self::Write => "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE",
+            Self::Write => "BEGIN ISOLATION LEVEL READ COMMITTED",
         }
     }
 }
