@@ -14,7 +14,8 @@ pub async fn answer(State(config): State<HttpConfig>, method: Method, uri: Uri, 
         .filter(|endpoint| endpoint.matches(uri.path()))
         .map(|endpoint| endpoint.method.as_str())
         .collect();
-    if allow.is_empty() {
+    // A method that the path has, and yet nobody answered: the request was sent to another endpoint's function.
+    if allow.is_empty() || allow.contains(&method.as_str()) {
         return Error::not_found("path").into_response();
     }
     allow.push("OPTIONS");

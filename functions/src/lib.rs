@@ -52,9 +52,11 @@ pub fn router() -> Router<App> {
         messages::get::route(),
     ];
     let routes = endpoints().into_iter().zip(routes);
-    let router = routes.fold(Router::new(), |router, (endpoint, route)| router.route(endpoint.path, route));
     // What no endpoint answers, whether for its path or for its method, `fallback` does.
-    router.fallback(fallback::answer).method_not_allowed_fallback(fallback::answer)
+    routes
+        .fold(Router::new(), |router, (endpoint, route)| router.route(endpoint.path, route))
+        .fallback(fallback::answer)
+        .method_not_allowed_fallback(fallback::answer)
 }
 
 /// Serves one endpoint as a Lambda function.

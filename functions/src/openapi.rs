@@ -5,6 +5,7 @@ use axum::routing::MethodRouter;
 use http::header;
 use shared::error::Error;
 use shared::http::{App, Endpoint, Input, Method, PROBLEM_JSON, Problem};
+use shared::model::{Branch, Order, Role};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi as _};
@@ -33,7 +34,7 @@ pub const ENDPOINT: Endpoint = Endpoint::new("openapi", Method::Get, "/v1/openap
         crate::messages::append::append_messages,
         crate::messages::get::get_message,
     ),
-    components(schemas(Problem)),
+    components(schemas(Problem, Order, Role, Branch)),
     modifiers(&Bearer, &Problems),
     security(("bearer" = [])),
 )]

@@ -4,6 +4,7 @@ mod conversation;
 pub mod input;
 pub mod limits;
 mod message;
+mod new_message;
 mod page;
 mod source;
 
@@ -15,7 +16,8 @@ use serde::Serialize;
 pub use conversation::{
     Conversation, ConversationFilter, ConversationPatch, CreatedConversation, IfMatch, Metadata, NewConversation, Title,
 };
-pub use message::{Appended, Branch, Message, MessageFilter, NewMessage, NewMessages, Origin, Parent, Role, Status};
+pub use message::{Appended, Branch, Message, MessageFilter, Origin, Role, Status};
+pub use new_message::{NewMessage, NewMessages, Parent};
 pub use page::{BadCursor, ConversationCursor, Cursor, MessageCursor, Order, Page, PageSize};
 pub use source::{NewSources, Source};
 

@@ -69,7 +69,10 @@ const options = {
 };
 
 await (await getMigrations(options)).runMigrations();
-const handle = toNodeHandler(betterAuth(options));
+const auth = betterAuth(options);
+// The first key, before anyone asks: several who ask at once would make Better Auth mint a key for each.
+await auth.api.getJwks();
+const handle = toNodeHandler(auth);
 
 // Better Auth leaves CORS to the server around it. Which origins may do something is for `trustedOrigins` to say.
 const local = /^http:\/\/(localhost|127\.0\.0\.1)(:\d+)?$/;

@@ -55,7 +55,7 @@ pub(crate) async fn run(options: &Options, running: &mut Running) -> Result<Exit
         "binDir": binaries,
         "apiUrl": gateway.url(),
         "apiDatabaseUrl": services.databases[0].superuser_url(DATABASE),
-        "runtimeUrl": gateway.url(),
+        "cargoLambda": tools::install_cargo_lambda().await?,
     });
     let description = services.describe(description).to_string();
 

@@ -64,7 +64,7 @@ async fn boundary(State(app): State<App>, request: Request, next: Next) -> Respo
             headers.insert(REQUEST_ID, id);
         }
         cors::mark(&app.config.cors_origins, &request_headers, headers);
-        let millis = app.clock.since(began).as_millis();
+        let millis = u64::try_from(app.clock.since(began).as_millis()).unwrap_or(u64::MAX);
         log(&method, &route, response.status().as_u16(), millis, failure.as_ref().map(|Failure(error)| &**error));
         response
     }
@@ -73,7 +73,7 @@ async fn boundary(State(app): State<App>, request: Request, next: Next) -> Respo
 }
 
 /// Writes a request's one line.
-fn log(method: &http::Method, route: &str, status: u16, millis: u128, failure: Option<&Error>) {
+fn log(method: &http::Method, route: &str, status: u16, millis: u64, failure: Option<&Error>) {
     let Some(error) = failure else {
         tracing::info!(%method, route, status, millis, "answered");
         return;

@@ -1,0 +1,249 @@
+//! Messages to be stored, and how they are read.
+
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::error::Fault;
+use crate::id::{ClientId, MessageId};
+use crate::model::input::{FromJson, List, Object, checked};
+use crate::model::{Metadata, NewSources, Role, hash_of, limits};
+
+/// What a new message follows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Parent {
+    /// The last active message, or the message before it in the same request.
+    #[default]
+    Last,
+    /// Nothing: it begins another first branch.
+    Root,
+    /// This message. Where that isn't the last active one, what followed it leaves the active branch.
+    Message(MessageId),
+}
+
+impl Serialize for Parent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Last => serializer.serialize_str("last"),
+            Self::Root => serializer.serialize_str("root"),
+            Self::Message(id) => id.serialize(serializer),
+        }
+    }
+}
+
+/// A message to be stored. Serialised, it is what the database's function takes.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NewMessage {
+    /// Makes the request safe to repeat: the same id with the same content answers with what was stored the first time.
+    pub client_id: Option<ClientId>,
+    /// The message that this one follows; null for none. Where it is absent, the last active message, or the one before
+    /// it in the same request.
+    #[serde(rename = "parentId")]
+    #[schema(value_type = Option<MessageId>)]
+    pub parent: Parent,
+    /// `user`, `assistant` or `tool`.
+    pub role: Role,
+    /// The parts of an AI SDK `UIMessage`: objects with a `type`. Send these or `content`.
+    #[schema(value_type = Option<Vec<Object>>, min_items = 1, max_items = 200)]
+    pub parts: Vec<Value>,
+    /// The text, where there are no `parts`.
+    #[schema(value_type = Option<String>)]
+    pub content: String,
+    /// What it rests on. Parts of the types `source-url` and `source-document` are made from these; where there are
+    /// only such parts, the sources are made from them.
+    #[schema(value_type = Option<Vec<crate::model::Source>>, max_items = 200)]
+    pub sources: Vec<Map<String, Value>>,
+    /// The embeddings by source id.
+    #[schema(ignore)]
+    pub source_embeddings: Option<Map<String, Value>>,
+    /// The client's own data.
+    #[schema(value_type = Option<Metadata>)]
+    pub metadata: Metadata,
+    /// The model that wrote it.
+    #[schema(max_length = 200)]
+    pub model: Option<String>,
+    /// What it cost, such as `inputTokens` and `outputTokens`: at most 4 KB.
+    #[schema(value_type = Option<Object>)]
+    pub usage: Option<Map<String, Value>>,
+}
+
+impl NewMessage {
+    /// What a repeated message must equal: everything but its name.
+    #[must_use]
+    pub fn request_hash(&self) -> String {
+        hash_of(&(
+            (&self.parent, self.role, &self.parts, &self.content, &self.sources),
+            (&self.source_embeddings, &self.metadata, &self.model, &self.usage),
+        ))
+    }
+}
+
+impl FromJson for NewMessage {
+    fn from_json(value: Value, at: &str, faults: &mut Vec<Fault>) -> Option<Self> {
+        let before = faults.len();
+        let mut object = Object::open(value, at, faults)?;
+        let client_id = object.optional("clientId", faults);
+        let role = object.required("role", faults);
+        let parts = object.optional::<Parts>("parts", faults);
+        let content = object.optional::<String>("content", faults);
+        let sources = object.optional::<NewSources>("sources", faults);
+        let metadata = object.optional("metadata", faults).unwrap_or_default();
+        let model = object.optional::<ModelName>("model", faults).map(|model| model.0);
+        let usage = object.optional::<Usage>("usage", faults).map(|usage| usage.0);
+        let parent = match object.nullable::<MessageId>("parentId", faults) {
+            None => Parent::Last,
+            Some(None) => Parent::Root,
+            Some(Some(id)) => Parent::Message(id),
+        };
+        let (has_parts, has_content) = (object.has("parts"), object.has("content"));
+        if has_parts == has_content {
+            let detail =
+                if has_parts { "stands beside parts; send one of the two" } else { "is missing, and so is parts" };
+            faults.push(Fault::body(object.pointer("content"), detail));
+        }
+        object.close(faults);
+        if faults.len() > before {
+            return None;
+        }
+        let parts = match (parts, content) {
+            (Some(Parts(parts)), _) => parts,
+            (None, content) => text_part(content.unwrap_or_default()),
+        };
+        // `sources` is the truth: parts that speak of sources are made from it. A message that has such parts and no
+        // `sources`, as a front end stores what it was streamed, says the same the other way round.
+        let (parts, sources): (Vec<Value>, _) = match sources {
+            None => (parts.iter().cloned().map(Value::Object).collect(), NewSources::from_parts(&parts)),
+            Some(sources) => {
+                let own = parts.into_iter().filter(|part| !is_source_part(part)).map(Value::Object);
+                (own.chain(sources.parts()).collect(), sources)
+            }
+        };
+        Some(Self {
+            client_id,
+            parent,
+            role: role?,
+            content: text_of(&parts),
+            parts,
+            sources: sources.sources().to_vec(),
+            source_embeddings: sources.embeddings().cloned(),
+            metadata,
+            model,
+            usage,
+        })
+    }
+}
+
+fn text_part(text: String) -> Vec<Map<String, Value>> {
+    let mut part = Map::new();
+    part.insert("type".into(), "text".into());
+    part.insert("text".into(), text.into());
+    vec![part]
+}
+
+fn is_source_part(part: &Map<String, Value>) -> bool {
+    part.get("type").is_some_and(|kind| kind == "source-url" || kind == "source-document")
+}
+
+/// The text of the text parts, an empty line between two of them.
+fn text_of(parts: &[Value]) -> String {
+    let texts = parts.iter().filter(|part| part["type"] == "text").filter_map(|part| part["text"].as_str());
+    texts.collect::<Vec<_>>().join("\n\n")
+}
+
+impl FromJson for MessageId {
+    fn from_json(value: Value, at: &str, faults: &mut Vec<Fault>) -> Option<Self> {
+        let text = String::from_json(value, at, faults)?;
+        checked(text.parse(), at, faults)
+    }
+}
+
+impl FromJson for Role {
+    fn from_json(value: Value, at: &str, faults: &mut Vec<Fault>) -> Option<Self> {
+        let text = String::from_json(value, at, faults)?;
+        let role = Self::from_word(&text).filter(|role| *role != Self::System);
+        checked(role.ok_or("must be one of: user, assistant, tool"), at, faults)
+    }
+}
+
+/// A message's parts: objects with a `type`; what further types hold is the front end's affair.
+struct Parts(Vec<Map<String, Value>>);
+
+impl FromJson for Parts {
+    fn from_json(value: Value, at: &str, faults: &mut Vec<Fault>) -> Option<Self> {
+        let before = faults.len();
+        let List(parts) = List::<Map<String, Value>, 1, { limits::PARTS }>::from_json(value, at, faults)?;
+        for (i, part) in parts.iter().enumerate() {
+            let mut must_be_text = |name: &str| {
+                let detail = match part.get(name) {
+                    Some(Value::String(_)) => return,
+                    Some(_) => "must be a string",
+                    None => "is missing",
+                };
+                faults.push(Fault::body(format!("{at}/{i}/{name}"), detail));
+            };
+            must_be_text("type");
+            match part.get("type").and_then(Value::as_str) {
+                Some("text" | "reasoning") => must_be_text("text"),
+                Some("source-url") => ["sourceId", "url"].into_iter().for_each(must_be_text),
+                Some("source-document") => ["sourceId", "mediaType", "title"].into_iter().for_each(must_be_text),
+                _ => {}
+            }
+        }
+        let size = serde_json::to_string(&parts).map_or(usize::MAX, |json| json.len());
+        if size > limits::PARTS_BYTES {
+            faults.push(Fault::body(at, format!("must have at most {} bytes of JSON", limits::PARTS_BYTES)));
+        }
+        (faults.len() == before).then_some(Self(parts))
+    }
+}
+
+struct ModelName(String);
+
+impl FromJson for ModelName {
+    fn from_json(value: Value, at: &str, faults: &mut Vec<Fault>) -> Option<Self> {
+        let text = String::from_json(value, at, faults)?;
+        let fits = (1..=limits::MODEL_CHARS).contains(&text.chars().count());
+        let result =
+            fits.then_some(Self(text)).ok_or_else(|| format!("must have 1 to {} characters", limits::MODEL_CHARS));
+        checked(result, at, faults)
+    }
+}
+
+struct Usage(Map<String, Value>);
+
+impl FromJson for Usage {
+    fn from_json(value: Value, at: &str, faults: &mut Vec<Fault>) -> Option<Self> {
+        let usage = Map::from_json(value, at, faults)?;
+        let size = serde_json::to_string(&usage).map_or(usize::MAX, |json| json.len());
+        let result = (size <= limits::USAGE_BYTES).then_some(Self(usage));
+        checked(result.ok_or_else(|| format!("must have at most {} bytes of JSON", limits::USAGE_BYTES)), at, faults)
+    }
+}
+
+/// Messages to be appended: all or none of them are stored.
+#[derive(Debug, ToSchema)]
+pub struct NewMessages {
+    /// 1 to 100 messages, in their order.
+    #[schema(min_items = 1, max_items = 100)]
+    pub messages: Vec<NewMessage>,
+}
+
+impl FromJson for NewMessages {
+    fn from_json(value: Value, at: &str, faults: &mut Vec<Fault>) -> Option<Self> {
+        let mut object = Object::open(value, at, faults)?;
+        let messages = object.required::<List<NewMessage, 1, { limits::BATCH }>>("messages", faults);
+        object.close(faults);
+        Some(Self { messages: messages?.0 })
+    }
+}
+
+impl NewMessages {
+    /// Names the rows that have no client id of their own after the request's `Idempotency-Key`: `KEY:0`, `KEY:1`, …
+    pub fn with_key(&mut self, key: Option<&ClientId>) {
+        let Some(key) = key else { return };
+        for (i, message) in self.messages.iter_mut().enumerate().filter(|(_, message)| message.client_id.is_none()) {
+            message.client_id = ClientId::try_from(format!("{}:{i}", key.as_str())).ok();
+        }
+    }
+}
