@@ -2,5 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
 mod auth;
+mod closed;
+mod conversations;
 mod db;
+mod fallback;
+mod health;
+mod house;
+mod me;
+mod messages;
+mod openapi;
+mod runtime;
 mod support;

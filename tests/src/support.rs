@@ -1,8 +1,10 @@
 //! What the tests stand on: the servers that `cargo xtask test` started, and ways to wait without sleeping.
 
+pub(crate) mod api;
 pub(crate) mod auth_server;
 pub(crate) mod content;
 pub(crate) mod database;
+pub(crate) mod function;
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -14,35 +16,30 @@ use serde_json::Value;
 const VARIABLE: &str = "COLLOQUY_TEST";
 
 /// The servers of this run.
-pub struct Setup {
+pub(crate) struct Setup {
     /// All that `cargo xtask test` says.
-    pub all: Value,
+    pub(crate) all: Value,
     /// A real Better Auth server's base URL.
-    pub auth_url: String,
+    pub(crate) auth_url: String,
     /// Where the functions' binaries are.
-    pub bin_dir: PathBuf,
+    pub(crate) bin_dir: PathBuf,
 }
 
 impl Setup {
     /// All functions behind `cargo lambda`'s gateway.
-    pub fn api_url(&self) -> &str {
+    pub(crate) fn api_url(&self) -> &str {
         self.text("apiUrl")
-    }
-
-    /// The gateway's Runtime API and its API to invoke a function.
-    pub fn runtime_url(&self) -> &str {
-        self.text("runtimeUrl")
     }
 
     /// A member that must be there.
     #[track_caller]
-    pub fn text(&self, name: &str) -> &str {
+    pub(crate) fn text(&self, name: &str) -> &str {
         self.all[name].as_str().unwrap_or_else(|| panic!("{VARIABLE} lacks {name}"))
     }
 }
 
 /// The servers of this run; tests that need none don't ask.
-pub fn setup() -> &'static Setup {
+pub(crate) fn setup() -> &'static Setup {
     static SETUP: LazyLock<Setup> = LazyLock::new(|| {
         let text = shared::config::environment(VARIABLE)
             .unwrap_or_else(|| panic!("{VARIABLE} isn't set: run the suite by `cargo xtask test [NAME]`"));
@@ -55,7 +52,7 @@ pub fn setup() -> &'static Setup {
 
 /// Asks until there is an answer. Fails after 30 s, which a test that passes never comes near.
 #[track_caller]
-pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let asking = async {
         loop {
             if let Some(answer) = ask().await {
@@ -65,4 +62,10 @@ pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) 
         }
     };
     tokio::time::timeout(Duration::from_secs(30), asking).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
+}
+
+/// An HTTP client. The workspace's reqwest has no TLS of its own choosing.
+pub(crate) fn http_client() -> reqwest::Client {
+    let tls = shared::tls::client_config(shared::tls::web_roots()).expect("a TLS configuration");
+    reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().build().expect("an HTTP client")
 }

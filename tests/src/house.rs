@@ -1,0 +1,5 @@
+//! The house itself: what its parts must agree on.
+
+mod agreement;
+mod floors;
+mod settings;

@@ -1,0 +1,117 @@
+//! The API document, the routers, the local gateway's routes and the template name the same endpoints.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+use shared::http::Endpoint;
+
+use crate::support::{http_client, setup};
+
+/// What an endpoint is to all of them: its name, its method and its path.
+type Named = (String, String, String);
+
+fn named(endpoints: &[Endpoint]) -> BTreeSet<Named> {
+    let name = |endpoint: &Endpoint| (endpoint.name.to_owned(), endpoint.method.to_string(), endpoint.path.to_owned());
+    endpoints.iter().map(name).collect()
+}
+
+fn workspace(path: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn document() -> Value {
+    serde_json::to_value(functions::openapi::document()).expect("JSON")
+}
+
+#[test]
+fn the_api_document_names_every_endpoint() {
+    let document = document();
+    let mut documented = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("an item") {
+            let id = operation["operationId"].as_str().expect("an operationId").to_owned();
+            documented.insert((id, method.to_uppercase(), path.clone()));
+        }
+    }
+    assert_eq!(documented, named(&functions::endpoints()));
+}
+
+#[test]
+fn every_endpoint_has_its_binary_and_every_binary_its_endpoint() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let files = fs::read_dir(root.join("functions/src/bin")).expect("the binaries");
+    let names =
+        files.map(|file| file.expect("an entry").path().file_stem().expect("a name").to_string_lossy().into_owned());
+    let mut expected: BTreeSet<String> =
+        functions::endpoints().iter().map(|endpoint| endpoint.name.to_owned()).collect();
+    expected.extend(["fallback".to_owned(), "migrate".to_owned()]);
+    assert_eq!(names.collect::<BTreeSet<_>>(), expected);
+    for endpoint in functions::endpoints() {
+        let source = workspace(&format!("functions/src/bin/{}.rs", endpoint.name));
+        assert_eq!(source.lines().count(), 4, "{}", endpoint.name);
+        assert!(source.contains(&format!("{} {}", endpoint.method, endpoint.path)), "{}", endpoint.name);
+    }
+}
+
+#[test]
+fn the_template_has_every_endpoint_as_a_function() {
+    let template: Value = yaml_serde::from_str(&without_tags(&workspace("template.yaml"))).expect("YAML");
+    let resources = template["Resources"].as_object().expect("resources");
+    let functions: Vec<_> = resources.iter().filter(|(_, it)| it["Type"] == "AWS::Serverless::Function").collect();
+    let mut declared = BTreeSet::new();
+    let mut rest = BTreeSet::new();
+    for (logical_id, function) in functions {
+        let binary = function["Metadata"]["BuildProperties"]["Binary"].as_str().expect("a binary");
+        assert_eq!(*logical_id, pascal_case(binary));
+        let physical = format!("${{AWS::StackName}}-{binary}");
+        assert_eq!(function["Properties"]["FunctionName"], physical.as_str());
+        for event in function["Properties"]["Events"].as_object().into_iter().flat_map(|events| events.values()) {
+            let text = |name: &str| event["Properties"][name].as_str().expect("a text").to_owned();
+            if binary == "fallback" {
+                assert_eq!(text("Method"), "ANY");
+                rest.insert(text("Path"));
+            } else {
+                declared.insert((binary.to_owned(), text("Method"), text("Path")));
+            }
+        }
+    }
+    assert_eq!(declared, named(&functions::endpoints()));
+    // A REST API answers 403 for a method that a declared path lacks, unless the path sends it somewhere.
+    let mut paths: BTreeSet<String> = functions::endpoints().iter().map(|endpoint| endpoint.path.to_owned()).collect();
+    paths.extend(["/".to_owned(), "/{proxy+}".to_owned()]);
+    assert_eq!(rest, paths);
+}
+
+/// The template without `CloudFormation`'s short tags, whose arguments are all that is asked for here.
+fn without_tags(template: &str) -> String {
+    template.replace("!Ref ", "").replace("!Sub ", "")
+}
+
+fn pascal_case(name: &str) -> String {
+    let words = name.split('-').map(|word| word[..1].to_uppercase() + &word[1..]);
+    words.collect()
+}
+
+#[tokio::test]
+async fn the_local_gateway_routes_every_endpoint_and_everything_else() {
+    let http = http_client();
+    let api = setup().api_url();
+    for endpoint in functions::endpoints() {
+        let path = endpoint.path.replace("{id}", "unknown").replace("{messageId}", "unknown");
+        let method = endpoint.method.as_str().parse().expect("a method");
+        let answer = http.request(method, format!("{api}{path}")).send().await.expect("an answer");
+        let expected = if endpoint.public { 200 } else { 401 };
+        assert_eq!(answer.status(), expected, "{} {path}", endpoint.method);
+        let put = http.put(format!("{api}{path}")).send().await.expect("an answer");
+        assert_eq!(put.status(), 405, "PUT {path}");
+        let preflight = http.request(reqwest::Method::OPTIONS, format!("{api}{path}")).send().await.expect("an answer");
+        assert_eq!(preflight.status(), 204, "OPTIONS {path}");
+    }
+    for unknown in ["/", "/v1", "/nowhere/at/all"] {
+        let answer = http.get(format!("{api}{unknown}")).send().await.expect("an answer");
+        assert_eq!(answer.status(), 404, "{unknown}");
+    }
+}

@@ -1,0 +1,5 @@
+//! `/v1/conversations/{id}/messages`
+
+mod append;
+mod get;
+mod list;
