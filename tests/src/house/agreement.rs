@@ -95,6 +95,31 @@ fn pascal_case(name: &str) -> String {
     words.collect()
 }
 
+#[test]
+fn cargo_lambda_watch_routes_every_endpoint_and_its_preflight() {
+    let cargo = std::process::Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version=1"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo metadata");
+    let metadata: Value = serde_json::from_slice(&cargo.stdout).expect("JSON");
+    let router = metadata["metadata"]["lambda"]["watch"]["router"].as_object().expect("the router's table").clone();
+    let mut routed = BTreeSet::new();
+    for (path, methods) in router {
+        let mut preflight = false;
+        for method in methods.as_array().expect("methods") {
+            let text = |name: &str| method[name].as_str().expect("a text").to_owned();
+            if text("method") == "OPTIONS" {
+                preflight = text("function") == "fallback";
+            } else {
+                routed.insert((text("function"), text("method"), path.clone()));
+            }
+        }
+        assert!(preflight, "{path} has no preflight");
+    }
+    assert_eq!(routed, named(&functions::endpoints()));
+}
+
 #[tokio::test]
 async fn the_local_gateway_routes_every_endpoint_and_everything_else() {
     let http = http_client();
