@@ -1,6 +1,6 @@
 //! Colloquy's endpoints: one file is one endpoint, with its types, its handler and its part of the API document.
 //!
-//! To add one: its file, its line in [`endpoints`] and [`route`], its binary, its entry in `template.yaml`. The suite
+//! To add one: its file, its lines in [`endpoints`] and [`router`], its binary, its entry in `template.yaml`. The suite
 //! fails until all of them, the API document and the local gateway agree.
 #![warn(unused_crate_dependencies)]
 

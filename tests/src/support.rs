@@ -51,7 +51,6 @@ pub(crate) fn setup() -> &'static Setup {
 }
 
 /// Asks until there is an answer. Fails after 30 s, which a test that passes never comes near.
-#[track_caller]
 pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let asking = async {
         loop {

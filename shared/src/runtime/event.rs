@@ -57,6 +57,11 @@ impl Event {
                 event.request_context.stage = None;
                 clean_headers(&mut event.headers);
                 clean_headers(&mut event.multi_value_headers);
+                // `headers` has the last value of each alone, and would replace all values of a repeated one.
+                if !event.multi_value_headers.is_empty() {
+                    event.headers =
+                        event.headers.remove(header::HOST).map(|host| (header::HOST, host)).into_iter().collect();
+                }
                 event.headers.entry(header::HOST).or_insert(LOCALHOST);
                 check_body(event.is_base64_encoded, event.body.as_deref())?;
                 Ok(LambdaRequest::ApiGatewayV1(event))
@@ -213,6 +218,16 @@ mod tests {
         let v2 = uri(&v2(path, "title=a+b%26c%3Dd%25&title=%C3%A9&limit=1"));
         assert_eq!(parsed(&v1), parsed(&v2));
         assert!(v1.starts_with("/v1/conversations?"), "{v1}");
+    }
+
+    #[test]
+    fn a_repeated_header_keeps_its_values() {
+        let mut event = v1("/v1/me", &json!(null));
+        event["headers"]["Authorization"] = "Bearer b".into();
+        event["multiValueHeaders"] = json!({"Host": ["abc"], "Authorization": ["Bearer a", "Bearer b"]});
+        let request = convert(&event, "").expect("a request");
+        let values: Vec<_> = request.headers().get_all(header::AUTHORIZATION).iter().collect();
+        assert_eq!(values, ["Bearer a", "Bearer b"]);
     }
 
     #[test]

@@ -104,7 +104,7 @@ fn cargo_lambda_watch_routes_every_endpoint_and_its_preflight() {
         .expect("cargo metadata");
     let metadata: Value = serde_json::from_slice(&cargo.stdout).expect("JSON");
     let router = metadata["metadata"]["lambda"]["watch"]["router"].as_object().expect("the router's table").clone();
-    let mut routed = BTreeSet::new();
+    let mut found = BTreeSet::new();
     for (path, methods) in router {
         let mut preflight = false;
         for method in methods.as_array().expect("methods") {
@@ -112,12 +112,12 @@ fn cargo_lambda_watch_routes_every_endpoint_and_its_preflight() {
             if text("method") == "OPTIONS" {
                 preflight = text("function") == "fallback";
             } else {
-                routed.insert((text("function"), text("method"), path.clone()));
+                found.insert((text("function"), text("method"), path.clone()));
             }
         }
         assert!(preflight, "{path} has no preflight");
     }
-    assert_eq!(routed, named(&functions::endpoints()));
+    assert_eq!(found, named(&functions::endpoints()));
 }
 
 #[tokio::test]
