@@ -1,3 +1,9 @@
 //! `shared::db` against real servers: each kind of database that the functions may meet.
 
+mod branches;
+mod conversations;
 mod idempotency;
+mod lists;
+mod ordering;
+mod sizes;
+mod versions;

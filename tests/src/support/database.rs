@@ -173,37 +173,42 @@ pub(crate) async fn on<F: Future<Output = ()>>(kind: Kind, test: impl FnOnce(Dat
 
 /// Makes a test of each kind of database out of one function.
 macro_rules! on_every_database {
-    ($($(#[doc = $doc:literal])* async fn $name:ident($database:ident: Database) $body:block)+) => {$(
-        $(#[doc = $doc])*
+    ($($(#[$meta:meta])* async fn $name:ident($database:ident: Database) $body:block)+) => {$(
+        $crate::support::database::on_kinds! {
+            $(#[$meta])* $name, $database, $body,
+            postgres_18 Postgres18, postgres_15 Postgres15, tls Tls, pgbouncer PgBouncer
+        }
+    )+};
+}
+
+/// Makes a test of each version of PostgreSQL out of one function: for what doesn't hang on the way to the server.
+macro_rules! on_every_version {
+    ($($(#[$meta:meta])* async fn $name:ident($database:ident: Database) $body:block)+) => {$(
+        $crate::support::database::on_kinds! {
+            $(#[$meta])* $name, $database, $body, postgres_18 Postgres18, postgres_15 Postgres15
+        }
+    )+};
+}
+
+macro_rules! on_kinds {
+    ($(#[$meta:meta])* $name:ident, $database:ident, $body:block, $($test:ident $kind:ident),+) => {
+        $(#[$meta])*
         mod $name {
             #[allow(unused_imports, reason = "what the body doesn't need")]
             use super::*;
 
             async fn test($database: $crate::support::database::Database) $body
 
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn postgres_18() {
-                $crate::support::database::on($crate::support::database::Kind::Postgres18, test).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn postgres_15() {
-                $crate::support::database::on($crate::support::database::Kind::Postgres15, test).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn tls() {
-                $crate::support::database::on($crate::support::database::Kind::Tls, test).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn pgbouncer() {
-                $crate::support::database::on($crate::support::database::Kind::PgBouncer, test).await;
-            }
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    $crate::support::database::on($crate::support::database::Kind::$kind, test).await;
+                }
+            )+
         }
-    )+};
+    };
 }
-pub(crate) use on_every_database;
+pub(crate) use {on_every_database, on_every_version, on_kinds};
 
 /// One template for each server in a run. Tests have runtimes of their own and share this process.
 async fn template(name: &str, server: &Server) -> &'static str {
