@@ -2,10 +2,13 @@
 
 mod branches;
 mod conversations;
+mod failures;
 mod idempotency;
 mod lists;
 mod migrations;
 mod ordering;
+mod outages;
+mod round_trips;
 mod schema;
 mod sizes;
 mod versions;

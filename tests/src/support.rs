@@ -5,6 +5,8 @@ pub(crate) mod auth_server;
 pub(crate) mod content;
 pub(crate) mod database;
 pub(crate) mod function;
+pub(crate) mod outage;
+pub(crate) mod proxy;
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
