@@ -10,8 +10,9 @@ use crate::progress::say;
 use crate::running::Running;
 use crate::workspace;
 
-/// The function for what no endpoint answers.
-pub(crate) const FALLBACK: &str = "fallback";
+/// The function for what no endpoint answers, and the names under which the gateway has work for it: its own for
+/// preflights, the other for what no route claims.
+const FALLBACK: (&str, [&str; 2]) = ("fallback", ["fallback", "_"]);
 
 /// How the functions are built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,10 +57,12 @@ pub(crate) fn start(
     logs: &Path,
     running: &mut Running,
 ) -> Result<()> {
-    for name in ::functions::endpoints().iter().map(|endpoint| endpoint.name).chain([FALLBACK]) {
-        let mut program = Program::new(name, vec![binaries.join(name).display().to_string()])
+    let (fallback, names) = FALLBACK;
+    let endpoints = ::functions::endpoints().map(|endpoint| (endpoint.name, endpoint.name));
+    for (binary, name) in endpoints.into_iter().chain(names.map(|name| (fallback, name))) {
+        let mut program = Program::new(binary, vec![binaries.join(binary).display().to_string()])
             .env("AWS_LAMBDA_RUNTIME_API", gateway.runtime_url(name))
-            .env("AWS_LAMBDA_FUNCTION_NAME", name)
+            .env("AWS_LAMBDA_FUNCTION_NAME", binary)
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
             .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST");
         for setting in shared::config::SETTINGS {
@@ -68,7 +71,7 @@ pub(crate) fn start(
         for (name, value) in settings {
             program = program.env(name, value);
         }
-        let log = logs.join(format!("{name}.log"));
+        let log = logs.join(format!("{binary}.log"));
         for _ in 0..instances {
             running.add(program.start(&log)?.restarted());
         }
