@@ -17,6 +17,8 @@ use super::Key;
 pub(crate) enum Answer {
     /// Sends these bytes and closes.
     Bytes(Arc<[u8]>),
+    /// Sends these bytes and keeps the connection for another request.
+    KeptAlive(Arc<[u8]>),
     /// Waits for [`Gate::open`], then does the rest.
     Held(Gate, Box<Answer>),
     /// Says nothing, and keeps the connection.
@@ -60,6 +62,14 @@ impl Answer {
     /// These bytes.
     pub(crate) fn raw(head: impl AsRef<[u8]>, body: impl AsRef<[u8]>) -> Self {
         Self::Bytes([head.as_ref(), body.as_ref()].concat().into())
+    }
+
+    /// The same, with the connection kept.
+    pub(crate) fn kept_alive(self) -> Self {
+        match self {
+            Self::Bytes(bytes) => Self::KeptAlive(bytes),
+            other => other,
+        }
     }
 
     /// The same, held back until the gate opens.
@@ -159,6 +169,10 @@ async fn converse(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()>
             Answer::Bytes(bytes) => {
                 stream.write_all(&bytes).await?;
                 return stream.shutdown().await;
+            }
+            Answer::KeptAlive(bytes) => {
+                stream.write_all(&bytes).await?;
+                answer = Answer::Silence;
             }
             Answer::Held(gate, rest) => {
                 let mut byte = [0];

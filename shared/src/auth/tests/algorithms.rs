@@ -123,9 +123,21 @@ fn a_key_without_alg_has_one_algorithm_even_so() {
     }
 }
 
-/// jsonwebtoken chooses its backend by its features where nobody says which, and panics if there are two.
+/// jsonwebtoken chooses its backend by its features where nobody says which, and panics if there are two. The choice is
+/// one for the whole process, so that this looks at a process in which nothing was verified yet.
 #[test]
-fn no_key_is_made_before_the_crypto_library_is_chosen() {
+fn the_crypto_library_is_chosen_with_the_first_key() {
+    let run = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "--ignored", "auth::tests::algorithms::alone"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success() && said.contains("1 passed"), "{said}");
+}
+
+#[test]
+#[ignore = "needs a process of its own; `the_crypto_library_is_chosen_with_the_first_key` runs it in one"]
+fn alone() {
     use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
     let _ = Desk::holding(&[Signer::new("EdDSA", "key-1").jwk()]);
     let chosen = DEFAULT_PROVIDER.install_default().expect_err("chosen already");

@@ -80,6 +80,22 @@ fn coordinates_have_their_curves_length() {
     }
 }
 
+/// aws-lc takes other encodings of a key than a set may have, so that their form is checked here.
+#[test]
+fn coordinates_have_one_encoding() {
+    let signer = Signer::new("ES256", "key-1");
+    let [x, y] = ["x", "y"].map(|name| URL_SAFE_NO_PAD.decode(signer.jwk()[name].as_str().unwrap()).unwrap());
+    // The same point, divided elsewhere.
+    let shifted = json!({ "x": base64url(&x[..31]), "y": base64url([&x[31..], y.as_slice()].concat()) });
+    assert_eq!(admitted(&signer, signer.jwk_but(&shifted)), Some(Refusal::UnknownKey));
+    let signer = Signer::new("EdDSA", "key-1");
+    // The same key as a SubjectPublicKeyInfo (RFC 8410).
+    let prefix = [0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0];
+    let x = URL_SAFE_NO_PAD.decode(signer.jwk()["x"].as_str().unwrap()).unwrap();
+    let info = json!({ "x": base64url([prefix.as_slice(), &x].concat()) });
+    assert_eq!(admitted(&signer, signer.jwk_but(&info)), Some(Refusal::UnknownKey));
+}
+
 #[test]
 fn points_lie_on_their_curve() {
     for algorithm in ["ES256", "ES384", "ES512"] {
@@ -95,6 +111,8 @@ fn rsa_keys_are_strong() {
     let good = URL_SAFE_NO_PAD.decode(signer.jwk()["n"].as_str().unwrap()).unwrap();
     let modulus = |bytes: &[u8]| json!({ "n": base64url(bytes) });
     for changes in [
+        json!({ "kty": "EC" }),
+        json!({ "kty": "oct" }),
         modulus(&good[..128]),
         modulus(&good[..255]),
         modulus(&[&[0], good.as_slice()].concat()),
