@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use shared::config::{SETTINGS, environment};
+use shared::config::{Config, SETTINGS, environment};
 
 use crate::functions::Profile;
 use crate::gateway::Gateway;
 use crate::progress::say;
 use crate::running::Running;
+use crate::tour::ReadyFile;
 use crate::user::User;
 use crate::{auth_server, functions, local_database, migration, ports, tools, tour, workspace};
 
@@ -27,7 +28,7 @@ pub(crate) struct Options {
     /// How many requests a function serves at a time
     #[arg(long, default_value_t = 3)]
     instances: usize,
-    /// Write {"apiUrl","authUrl","databaseUrl","ownerDatabaseUrl"} there once every endpoint answers
+    /// Keep {"apiUrl","authUrl","databaseUrl","ownerDatabaseUrl"} there from when every endpoint answers to the end
     #[arg(long, value_name = "PATH")]
     ready_file: Option<PathBuf>,
 }
@@ -45,9 +46,7 @@ pub(crate) async fn run(options: &Options, running: &mut Running) -> Result<Exit
     let Some(_alone) = workspace::lock("dev")? else {
         bail!("another `cargo xtask dev` runs in this clone: stop it first");
     };
-    if let Some(file) = &options.ready_file {
-        tour::remove_ready_file(file)?;
-    }
+    let ready_file = options.ready_file.clone().map(ReadyFile::new).transpose()?;
     let given = |name| environment(name).filter(|value| !value.trim().is_empty());
     let (database_url, owner_url, auth_url) = (given("DATABASE_URL"), given("MIGRATE_DATABASE_URL"), given("AUTH_URL"));
     if owner_url.is_some() && database_url.is_none() {
@@ -112,12 +111,16 @@ pub(crate) async fn run(options: &Options, running: &mut Running) -> Result<Exit
     defaults.push(("DATABASE_URL", addresses.database.clone()));
     defaults.push(("AUTH_URL", addresses.auth.clone()));
 
+    let settings = settings(&defaults, &given);
+    // Said here once, and not by each instance of each function in its log.
+    Config::read(&|name| settings.iter().find(|(setting, _)| setting == name).map(|(_, value)| value.clone()))?;
+
     let gateway = Gateway::start(api_port, &logs, running).await?;
     say("starting the functions");
-    functions::start(&binaries, gateway, options.instances, &settings(&defaults, &given), &logs, running)?;
-    gateway.wait_for_endpoints(running).await?;
-    if let Some(file) = &options.ready_file {
-        tour::write_ready_file(file, &addresses)?;
+    functions::start(&binaries, gateway, options.instances, &settings, &logs, running)?;
+    gateway.wait_for_endpoints(&logs, running).await?;
+    if let Some(file) = &ready_file {
+        file.write(&addresses)?;
     }
     println!("{}", tour::text(&addresses, &logs));
     match running.keep().await? {}

@@ -10,9 +10,10 @@ use crate::progress::say;
 use crate::running::Running;
 use crate::workspace;
 
-/// The function for what no endpoint answers, and the names under which the gateway has work for it: its own for
-/// preflights, the other for what no route claims.
-const FALLBACK: (&str, [&str; 2]) = ("fallback", ["fallback", "_"]);
+/// The function for what no endpoint answers.
+pub(crate) const FALLBACK: &str = "fallback";
+/// The name under which the gateway has work that no route claims.
+const UNCLAIMED: &str = "_";
 
 /// How the functions are built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,9 +58,8 @@ pub(crate) fn start(
     logs: &Path,
     running: &mut Running,
 ) -> Result<()> {
-    let (fallback, names) = FALLBACK;
     let endpoints = ::functions::endpoints().map(|endpoint| (endpoint.name, endpoint.name));
-    for (binary, name) in endpoints.into_iter().chain(names.map(|name| (fallback, name))) {
+    for (binary, name) in endpoints.into_iter().chain([(FALLBACK, FALLBACK), (FALLBACK, UNCLAIMED)]) {
         let mut program = Program::new(binary, vec![binaries.join(binary).display().to_string()])
             .env("AWS_LAMBDA_RUNTIME_API", gateway.runtime_url(name))
             .env("AWS_LAMBDA_FUNCTION_NAME", binary)

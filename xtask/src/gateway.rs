@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use functions::endpoints;
 
+use crate::functions::FALLBACK;
 use crate::program::Program;
 use crate::running::Running;
 use crate::{http, ports, tools, workspace};
@@ -47,10 +48,11 @@ impl Gateway {
     }
 
     /// Waits until every endpoint answers, and so does the fallback: to a preflight, and to what no route claims.
-    pub(crate) async fn wait_for_endpoints(self, running: &mut Running) -> Result<()> {
+    pub(crate) async fn wait_for_endpoints(self, logs: &Path, running: &mut Running) -> Result<()> {
         let client = http::client(ANSWER)?;
-        let endpoints = endpoints().map(|endpoint| (endpoint.method.as_str(), endpoint.path));
-        for (method, path) in endpoints.into_iter().chain([("OPTIONS", "/health"), ("GET", "/")]) {
+        let endpoints = endpoints().map(|endpoint| (endpoint.method.as_str(), endpoint.path, endpoint.name));
+        let others = [("OPTIONS", "/health", FALLBACK), ("GET", "/", FALLBACK)];
+        for (method, path, function) in endpoints.into_iter().chain(others) {
             let url = format!("{}{}", self.url(), path.replace(['{', '}'], ""));
             // Whether it lets the caller in is for the suite to say; here it has to run.
             let problem = match running.while_running(http::status(&client, method, &url)).await? {
@@ -58,7 +60,7 @@ impl Gateway {
                 Some(status) => format!("answers with status {status}"),
                 None => "doesn't answer".to_owned(),
             };
-            bail!("{method} {path} {problem}: its function's log says why");
+            bail!("{method} {path} {problem}: {} says why", logs.join(format!("{function}.log")).display());
         }
         Ok(())
     }

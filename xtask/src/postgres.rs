@@ -40,7 +40,7 @@ pub(crate) struct Installation {
 }
 
 /// The passwords of a server's roles.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Passwords {
     pub(crate) superuser: String,
     pub(crate) owner: String,
@@ -54,7 +54,7 @@ impl Passwords {
 }
 
 /// A server that accepts connections.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Server {
     pub(crate) name: &'static str,
     pub(crate) port: u16,

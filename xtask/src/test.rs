@@ -88,7 +88,7 @@ async fn start_functions(services: &Services, binaries: &Path, logs: &Path, runn
     let settings = [("DATABASE_URL", server.app_url(DATABASE)), ("AUTH_URL", services.auth_url.clone())]
         .map(|(name, value)| (name.to_owned(), value));
     functions::start(binaries, gateway, INSTANCES, &settings, logs, running)?;
-    gateway.wait_for_endpoints(running).await?;
+    gateway.wait_for_endpoints(logs, running).await?;
     Ok(gateway)
 }
 

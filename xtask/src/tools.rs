@@ -203,3 +203,28 @@ pub(crate) fn postgres_15() -> Option<Installation> {
     })?;
     Some(Installation { name: "postgres-15", programs, locale: &["--locale=C.UTF-8"] })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_there_is_installed_again_only_from_another_list() {
+        let folder = std::env::temp_dir().join(format!("xtask-once-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let list = folder.join("list");
+        let mut outcomes = Vec::new();
+        // A failed installation leaves nothing that counts as one.
+        for (text, outcome) in [("a", Err(())), ("a", Ok(())), ("a", Ok(())), ("b", Ok(()))] {
+            fs::write(&list, text).unwrap();
+            let mut installed = false;
+            let done = once(&folder, &list, async || {
+                installed = true;
+                outcome.map_err(|()| anyhow::anyhow!("no network"))
+            });
+            assert_eq!(done.await.is_ok(), outcome.is_ok());
+            outcomes.push(installed);
+        }
+        assert_eq!(outcomes, [true, true, false, true]);
+    }
+}

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use serde_json::json;
 
 use crate::dev::Addresses;
+use crate::user::User;
 
 /// Where everything listens, and five lines to try it.
 pub(crate) fn text(addresses: &Addresses, logs: &Path) -> String {
@@ -51,35 +52,46 @@ fn curl_lines(api: &str, auth: &str) -> [String; 5] {
     ]
 }
 
-/// Writes the addresses for a program that waits for them: at once, so that it never reads half of them.
-pub(crate) fn write_ready_file(file: &Path, addresses: &Addresses) -> Result<()> {
-    let ready = json!({
-        "apiUrl": addresses.api,
-        "authUrl": addresses.auth,
-        "databaseUrl": addresses.database,
-        "ownerDatabaseUrl": addresses.owner_database,
-    });
-    let unfinished = unfinished(file);
-    crate::user::User::Same
-        .write_secret(&unfinished, &ready.to_string())
-        .and_then(|()| Ok(fs::rename(&unfinished, file)?))
-        .with_context(|| format!("couldn't write {}", file.display()))
-}
+/// A file that is there while everything runs, for a program that waits for that.
+pub(crate) struct ReadyFile(PathBuf);
 
-/// Removes what a run before left, so that nobody takes it for this one's.
-pub(crate) fn remove_ready_file(file: &Path) -> Result<()> {
-    match fs::remove_file(file) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("couldn't remove {}", file.display()))
+impl ReadyFile {
+    /// Takes the path, and removes what a killed run left there, so that nobody takes it for this one's.
+    pub(crate) fn new(path: PathBuf) -> Result<Self> {
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("couldn't remove {}", path.display()))
+            }
+            _ => Ok(Self(path)),
         }
-        _ => Ok(()),
+    }
+
+    /// Writes the addresses: at once, so that nobody reads half of them.
+    pub(crate) fn write(&self, addresses: &Addresses) -> Result<()> {
+        let ready = json!({
+            "apiUrl": addresses.api,
+            "authUrl": addresses.auth,
+            "databaseUrl": addresses.database,
+            "ownerDatabaseUrl": addresses.owner_database,
+        });
+        let unfinished = self.unfinished();
+        let written = User::Same.write_secret(&unfinished, &ready.to_string());
+        written
+            .and_then(|()| Ok(fs::rename(&unfinished, &self.0)?))
+            .with_context(|| format!("couldn't write {}", self.0.display()))
+    }
+
+    fn unfinished(&self) -> PathBuf {
+        let mut name = self.0.as_os_str().to_owned();
+        name.push(".unfinished");
+        PathBuf::from(name)
     }
 }
 
-fn unfinished(file: &Path) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(".unfinished");
-    PathBuf::from(name)
+impl Drop for ReadyFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
 }
 
 #[cfg(test)]
