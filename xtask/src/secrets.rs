@@ -1,5 +1,7 @@
 //! Random passwords.
 
+use std::fmt::Write;
+
 use anyhow::{Context, Result};
 
 /// Random bytes.
@@ -11,9 +13,13 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
 
 /// A password: hexadecimal, so that it stands in a URL, a shell and an SQL literal as it is.
 pub(crate) fn password() -> Result<String> {
-    use std::fmt::Write;
-    Ok(random::<24>()?.iter().fold(String::new(), |mut text, byte| {
+    Ok(hex(&random::<24>()?))
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
-    }))
+    })
 }

