@@ -14,6 +14,14 @@ fn the_readme_lists_every_setting_with_its_default_and_meaning() {
     assert!(README.contains(&rows.join("\n")), "the table should be:\n{}", rows.join("\n"));
 }
 
+#[test]
+fn the_docs_list_every_code_with_its_status() {
+    let docs = include_str!("../../../docs/api.md");
+    for code in shared::error::Code::ALL {
+        assert!(docs.contains(&format!("| {} | `{}` |", code.status(), code.as_str())), "{code:?}");
+    }
+}
+
 fn read(settings: &[(&str, &str)]) -> Result<Config, Vec<String>> {
     let settings: BTreeMap<&str, &str> = settings.iter().copied().collect();
     Config::read(&|name| settings.get(name).map(|value| (*value).to_owned())).map_err(|faults| faults.0)
