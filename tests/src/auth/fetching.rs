@@ -4,7 +4,7 @@ use futures_util::future::{FutureExt, join_all};
 use shared::auth::Verifier;
 use shared::clock::Clock;
 
-use super::{Answer, COOLDOWN, Key, Outcome, Scene, TTL, config, of, until, within};
+use super::{Answer, COOLDOWN, Key, KeyServer, Outcome, Scene, TTL, config, of, until, within};
 use crate::auth::key_server::Gate;
 
 #[tokio::test]
@@ -34,6 +34,21 @@ async fn the_request_for_keys_is_plain() {
     }
     // It would be dead after a freeze.
     until("the connection is closed", || scene.server.connections() == 0).await;
+}
+
+/// Whoever can set a variable must not be able to say where the keys are. The variable is for a process of its own.
+#[tokio::test]
+async fn a_proxy_from_the_environment_is_not_asked() {
+    let proxy = KeyServer::start(Answer::status("500 Oops", "", "")).await;
+    let url = proxy.url();
+    let run = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "auth::fetching::keys_are_fetched_while_the_function_initialises"])
+        .envs(["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"].map(|name| (name, &url)))
+        .output();
+    let run = within("the other process", run).await.unwrap();
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success() && said.contains("1 passed"), "{said}");
+    assert_eq!(proxy.asked(), 0);
 }
 
 #[tokio::test]
