@@ -5,6 +5,7 @@ mod conversations;
 mod failures;
 mod idempotency;
 mod lists;
+mod load;
 mod migrations;
 mod ordering;
 mod outages;
