@@ -2,6 +2,7 @@
 
 mod branches;
 mod conversations;
+mod encryption;
 mod failures;
 mod idempotency;
 mod lists;

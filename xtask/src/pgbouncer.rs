@@ -48,6 +48,7 @@ pool_mode = transaction
 default_pool_size = 8
 max_client_conn = 2000
 server_idle_timeout = 5
+server_login_retry = 1
 autodb_idle_timeout = 5
 ",
             users = users.display()

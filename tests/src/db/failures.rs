@@ -19,65 +19,69 @@ fn retry_after(error: &Error) -> Option<&str> {
     error.headers.iter().find(|(name, _)| *name == "retry-after").map(|(_, value)| value.as_str())
 }
 
-on_every_database! {
-    async fn a_lock_that_is_not_let_go_is_a_503(database: Database) {
-        let (db, caller) = (database.db(), someone());
-        let user = db.as_user(&caller);
-        let id = by_id(user.create_conversation(conversation(json!({}))).await.unwrap().conversation.id);
-        let holder = hold_conversations(&database).await;
-        let error = user.append_messages(&id, messages([says("a")])).await.unwrap_err();
-        assert_eq!((error.code, retry_after(&error)), (Code::Unavailable, Some("1")));
-        assert!(user.get_conversation(&id).await.unwrap().is_some(), "readers don't wait");
-        drop(holder);
-        assert!(user.append_messages(&id, messages([says("a")])).await.unwrap().is_some());
-    }
+on_every_database!(
+    a_lock_that_is_not_let_go_is_a_503,
+    a_statement_that_takes_too_long_is_a_504,
+    a_statement_that_is_shot_down_is_stored_once
+);
 
-    async fn a_statement_that_takes_too_long_is_a_504(database: Database) {
-        let (db, caller) = (database.db(), someone());
-        let user = db.as_user(&caller);
-        let id = by_id(user.create_conversation(conversation(json!({}))).await.unwrap().conversation.id);
-        let holder = hold_conversations(&database).await;
-        let superuser = database.superuser().await;
-        // Cancelling is what statement_timeout does, too: SQLSTATE 57014.
-        let cancel = async {
-            let pid = waiting_for_a_lock(&superuser).await;
-            superuser.execute("select pg_cancel_backend($1)", &[&pid]).await.unwrap();
-        };
-        let (appended, ()) = tokio::join!(user.append_messages(&id, messages([says("a")])), cancel);
-        assert_eq!(appended.unwrap_err().code, Code::Timeout);
-        drop(holder);
-        assert!(user.append_messages(&id, messages([says("b")])).await.unwrap().is_some());
-        assert_eq!(user.get_conversation(&id).await.unwrap().unwrap().message_count, 1);
-    }
+async fn a_lock_that_is_not_let_go_is_a_503(database: Database) {
+    let (db, caller) = (database.db(), someone());
+    let user = db.as_user(&caller);
+    let id = by_id(user.create_conversation(conversation(json!({}))).await.unwrap().conversation.id);
+    let holder = hold_conversations(&database).await;
+    let error = user.append_messages(&id, messages([says("a")])).await.unwrap_err();
+    assert_eq!((error.code, retry_after(&error)), (Code::Unavailable, Some("1")));
+    assert!(user.get_conversation(&id).await.unwrap().is_some(), "readers don't wait");
+    drop(holder);
+    assert!(user.append_messages(&id, messages([says("a")])).await.unwrap().is_some());
+}
 
-    async fn a_statement_that_is_shot_down_is_stored_once(database: Database) {
-        let (db, caller) = (database.db(), someone());
-        let user = db.as_user(&caller);
-        let id = by_id(user.create_conversation(conversation(json!({}))).await.unwrap().conversation.id);
-        let holder = hold_conversations(&database).await;
-        let superuser = database.superuser().await;
-        let shoot = async {
-            let pid = waiting_for_a_lock(&superuser).await;
-            superuser.execute("select pg_terminate_backend($1)", &[&pid]).await.unwrap();
-            if database.kind != Kind::PgBouncer {
-                // It is sent again, without a word to the client.
-                assert_ne!(waiting_for_another(&superuser, pid).await, pid);
-            }
-            drop(holder);
-        };
-        let row = json!({"clientId": "m", "role": "user", "content": "a"});
-        let (appended, ()) = tokio::join!(user.append_messages(&id, messages([row.clone()])), shoot);
-        match appended {
-            Ok(appended) => assert!(!appended.unwrap().replayed),
-            // The pooler's own code for every end of a connection says nothing of what became of the request.
-            Err(error) => {
-                assert_eq!((database.kind, error.code), (Kind::PgBouncer, Code::Unavailable));
-                assert!(retry_after(&error).is_some());
-            }
+async fn a_statement_that_takes_too_long_is_a_504(database: Database) {
+    let (db, caller) = (database.db(), someone());
+    let user = db.as_user(&caller);
+    let id = by_id(user.create_conversation(conversation(json!({}))).await.unwrap().conversation.id);
+    let holder = hold_conversations(&database).await;
+    let superuser = database.superuser().await;
+    // Cancelling is what statement_timeout does, too: SQLSTATE 57014.
+    let cancel = async {
+        let pid = waiting_for_a_lock(&superuser).await;
+        superuser.execute("select pg_cancel_backend($1)", &[&pid]).await.unwrap();
+    };
+    let (appended, ()) = tokio::join!(user.append_messages(&id, messages([says("a")])), cancel);
+    assert_eq!(appended.unwrap_err().code, Code::Timeout);
+    drop(holder);
+    assert!(user.append_messages(&id, messages([says("b")])).await.unwrap().is_some());
+    assert_eq!(user.get_conversation(&id).await.unwrap().unwrap().message_count, 1);
+}
+
+async fn a_statement_that_is_shot_down_is_stored_once(database: Database) {
+    let (db, caller) = (database.db(), someone());
+    let user = db.as_user(&caller);
+    let id = by_id(user.create_conversation(conversation(json!({}))).await.unwrap().conversation.id);
+    let holder = hold_conversations(&database).await;
+    let superuser = database.superuser().await;
+    let shoot = async {
+        let pid = waiting_for_a_lock(&superuser).await;
+        superuser.execute("select pg_terminate_backend($1)", &[&pid]).await.unwrap();
+        if database.kind != Kind::PgBouncer {
+            // It is sent again, without a word to the client.
+            assert_ne!(waiting_for_another(&superuser, pid).await, pid);
         }
-        user.append_messages(&id, messages([row])).await.unwrap().unwrap();
-        assert_eq!(user.get_conversation(&id).await.unwrap().unwrap().message_count, 1);
+        drop(holder);
+    };
+    let row = json!({"clientId": "m", "role": "user", "content": "a"});
+    let (appended, ()) = tokio::join!(user.append_messages(&id, messages([row.clone()])), shoot);
+    match appended {
+        Ok(appended) => assert!(!appended.unwrap().replayed),
+        // The pooler's own code for every end of a connection says nothing of what became of the request.
+        Err(error) => {
+            assert_eq!((database.kind, error.code), (Kind::PgBouncer, Code::Unavailable));
+            assert!(retry_after(&error).is_some());
+        }
     }
+    user.append_messages(&id, messages([row])).await.unwrap().unwrap();
+    assert_eq!(user.get_conversation(&id).await.unwrap().unwrap().message_count, 1);
 }
 
 async fn waiting_for_another(superuser: &Client, first: i32) -> i32 {

@@ -38,7 +38,8 @@ impl Person {
     }
 
     fn rows(&self, name: &str) -> Vec<Value> {
-        let row = |n| json!({"clientId": format!("{name}:{n}"), "role": "user", "content": format!("{} {n}", self.word)});
+        let row =
+            |n| json!({"clientId": format!("{name}:{n}"), "role": "user", "content": format!("{} {n}", self.word)});
         (0..BATCH).map(row).collect()
     }
 }
@@ -155,7 +156,8 @@ async fn count(superuser: &Client, what: &str) -> i64 {
 async fn check_the_books(database: &Database, people: &[Person], acknowledged: &[String]) {
     let superuser = database.superuser().await;
     eventually("the end of all transactions", async || {
-        let open = "pg_stat_activity where datname = current_database() and usename = 'colloquy_app' and state <> 'idle'";
+        let open =
+            "pg_stat_activity where datname = current_database() and usename = 'colloquy_app' and state <> 'idle'";
         (count(&superuser, open).await == 0).then_some(())
     })
     .await;
@@ -188,25 +190,25 @@ async fn check_the_books(database: &Database, people: &[Person], acknowledged: &
     assert_eq!(count(&superuser, stale).await, 0, "a stale parent");
 }
 
-on_every_database! {
-    async fn the_books_are_right(database: Database) {
-        let db = database.db_of(20);
-        let people: Vec<Person> = (0..8).map(|n| Person { caller: someone(), word: format!("u{n}") }).collect();
-        for person in &people {
-            for n in 0..2 {
-                let new = conversation(json!({"clientId": format!("{}-{n}", person.word), "title": person.word}));
-                db.as_user(&person.caller).create_conversation(new).await.unwrap();
-            }
+on_every_database!(the_books_are_right);
+
+async fn the_books_are_right(database: Database) {
+    let db = database.db_of(20);
+    let people: Vec<Person> = (0..8).map(|n| Person { caller: someone(), word: format!("u{n}") }).collect();
+    for person in &people {
+        for n in 0..2 {
+            let new = conversation(json!({"clientId": format!("{}-{n}", person.word), "title": person.word}));
+            db.as_user(&person.caller).create_conversation(new).await.unwrap();
         }
-        let people = Arc::new(people);
-        let superuser = database.superuser().await;
-        let clients = (0..CLIENTS).map(|number| tokio::spawn(client(db.clone(), people.clone(), number)));
-        let clients = join_all(clients.collect::<Vec<_>>());
-        let acknowledged = tokio::select! {
-            acknowledged = clients => acknowledged,
-            () = killer(&superuser) => unreachable!("it never ends"),
-        };
-        let acknowledged: Vec<String> = acknowledged.into_iter().flat_map(Result::unwrap).collect();
-        check_the_books(&database, &people, &acknowledged).await;
     }
+    let people = Arc::new(people);
+    let superuser = database.superuser().await;
+    let clients = (0..CLIENTS).map(|number| tokio::spawn(client(db.clone(), people.clone(), number)));
+    let clients = join_all(clients.collect::<Vec<_>>());
+    let acknowledged = tokio::select! {
+        acknowledged = clients => acknowledged,
+        () = killer(&superuser) => unreachable!("it never ends"),
+    };
+    let acknowledged: Vec<String> = acknowledged.into_iter().flat_map(Result::unwrap).collect();
+    check_the_books(&database, &people, &acknowledged).await;
 }

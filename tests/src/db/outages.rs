@@ -12,20 +12,20 @@ use crate::support::database::{Database, Kind, on, on_every_database};
 use crate::support::outage::{behind_a_proxy, behind_a_proxy_within, end_sessions};
 use crate::support::proxy::Weather;
 
-on_every_database! {
-    async fn a_connection_that_was_closed_while_idle_is_replaced(database: Database) {
-        let (db, caller) = (database.db_of(3), someone());
-        let user = db.as_user(&caller);
-        let superuser = database.superuser().await;
-        let id = by_id(user.create_conversation(conversation(json!({}))).await.unwrap().conversation.id);
-        for round in 0..5 {
-            // Each time there are several to be replaced.
-            futures_util::future::join_all((0..3).map(|_| user.get_conversation(&id))).await;
-            assert!(end_sessions(&superuser).await > 0);
-            user.append_messages(&id, messages([says("a")])).await.unwrap().unwrap();
-            assert!(end_sessions(&superuser).await > 0);
-            assert_eq!(user.get_conversation(&id).await.unwrap().unwrap().message_count, round + 1);
-        }
+on_every_database!(a_connection_that_was_closed_while_idle_is_replaced);
+
+async fn a_connection_that_was_closed_while_idle_is_replaced(database: Database) {
+    let (db, caller) = (database.db_of(3), someone());
+    let user = db.as_user(&caller);
+    let superuser = database.superuser().await;
+    let id = by_id(user.create_conversation(conversation(json!({}))).await.unwrap().conversation.id);
+    for round in 0..5 {
+        // Each time there are several to be replaced.
+        futures_util::future::join_all((0..3).map(|_| user.get_conversation(&id))).await;
+        assert!(end_sessions(&superuser).await > 0);
+        user.append_messages(&id, messages([says("a")])).await.unwrap().unwrap();
+        assert!(end_sessions(&superuser).await > 0);
+        assert_eq!(user.get_conversation(&id).await.unwrap().unwrap().message_count, round + 1);
     }
 }
 

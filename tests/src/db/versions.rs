@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use crate::support::content::{conversation, someone};
-use crate::support::database::on_every_version;
+use crate::support::database::{Database, on_every_version};
 
 /// A question and ten answers to it, a thousand times; only the last answer is active.
 const STORE: &str = "
@@ -20,36 +20,47 @@ fn blocks(plan: &Value) -> u64 {
     plan["Shared Hit Blocks"].as_u64().unwrap() + plan["Shared Read Blocks"].as_u64().unwrap()
 }
 
-on_every_version! {
-    async fn a_page_reads_little_more_than_its_messages(database: Database) {
-        let db = database.db();
-        let caller = someone();
-        let id = db.as_user(&caller).create_conversation(conversation(json!({}))).await.unwrap().conversation.id;
-        let superuser = database.superuser().await;
-        superuser.batch_execute(STORE).await.unwrap();
-        superuser.batch_execute("vacuum analyze messages").await.unwrap();
-        for (order, list) in [
-            ("asc", include_str!("../../../shared/src/db/messages/list_asc.sql")),
-            ("desc", include_str!("../../../shared/src/db/messages/list_desc.sql")),
-        ] {
-            for cursor in ["null", "5500"] {
-                let user = caller.user_id();
-                let values = [
-                    format!("'{user}'"), format!("'{id}'"), "null".into(), "false".into(), "null".into(), "null".into(),
-                    "null".into(), cursor.into(), "50".into(), "false".into(), "5242880".into(),
-                ];
-                // From the last: $1 begins $10 and $11, too.
-                let list = values.iter().enumerate().rev().fold(list.to_owned(), |list, (n, value)| {
-                    list.replace(&format!("${}", n + 1), value)
-                });
-                let app = database.app().await;
-                app.batch_execute(&format!("set app.user_id = '{user}'")).await.unwrap();
-                let plan = app.query_one(&format!("explain (analyze, buffers, format json) {list}"), &[]).await.unwrap();
-                let plan = &plan.get::<_, Value>(0)[0]["Plan"];
-                // 51 active messages lie among 276, six to a block: 50 blocks, and the index's.
-                assert!(blocks(plan) < 110, "{order} from {cursor}: {} blocks", blocks(plan));
-                assert_eq!(plan["Actual Rows"].as_f64(), Some(50.0));
-            }
+on_every_version!(a_page_reads_little_more_than_its_messages);
+
+async fn a_page_reads_little_more_than_its_messages(database: Database) {
+    let db = database.db();
+    let caller = someone();
+    let id = db.as_user(&caller).create_conversation(conversation(json!({}))).await.unwrap().conversation.id;
+    let superuser = database.superuser().await;
+    superuser.batch_execute(STORE).await.unwrap();
+    superuser.batch_execute("vacuum analyze messages").await.unwrap();
+    for (order, list) in [
+        ("asc", include_str!("../../../shared/src/db/messages/list_asc.sql")),
+        ("desc", include_str!("../../../shared/src/db/messages/list_desc.sql")),
+    ] {
+        for cursor in ["null", "5500"] {
+            let user = caller.user_id();
+            let values = [
+                format!("'{user}'"),
+                format!("'{id}'"),
+                "null".into(),
+                "false".into(),
+                "null".into(),
+                "null".into(),
+                "null".into(),
+                cursor.into(),
+                "50".into(),
+                "false".into(),
+                "5242880".into(),
+            ];
+            // From the last: $1 begins $10 and $11, too.
+            let list = values
+                .iter()
+                .enumerate()
+                .rev()
+                .fold(list.to_owned(), |list, (n, value)| list.replace(&format!("${}", n + 1), value));
+            let app = database.app().await;
+            app.batch_execute(&format!("set app.user_id = '{user}'")).await.unwrap();
+            let plan = app.query_one(&format!("explain (analyze, buffers, format json) {list}"), &[]).await.unwrap();
+            let plan = &plan.get::<_, Value>(0)[0]["Plan"];
+            // 51 active messages lie among 276, six to a block: 50 blocks, and the index's.
+            assert!(blocks(plan) < 110, "{order} from {cursor}: {} blocks", blocks(plan));
+            assert_eq!(plan["Actual Rows"].as_f64(), Some(50.0));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A database for each test: a clone of one that was migrated once, which takes some ten milliseconds.
+//! A database for each test: a clone of one that was migrated once.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -97,7 +97,7 @@ impl Database {
             ),
             Kind::PgBouncer => {
                 let through = format!("postgresql://x@{}:{}/x", text(&pgbouncer["host"]), pgbouncer["port"]);
-                url_of(&through, app, &name)
+                format!("{}?pgbouncer=true", url_of(&through, app, &name))
             }
         };
         Some(Self {
@@ -171,38 +171,29 @@ pub(crate) async fn on<F: Future<Output = ()>>(kind: Kind, test: impl FnOnce(Dat
     }
 }
 
-/// Makes a test of each kind of database out of one function.
+/// Makes a test of each kind of database out of each function.
 macro_rules! on_every_database {
-    ($($(#[$meta:meta])* async fn $name:ident($database:ident: Database) $body:block)+) => {$(
+    ($($name:ident),+ $(,)?) => {$(
         $crate::support::database::on_kinds! {
-            $(#[$meta])* $name, $database, $body,
-            postgres_18 Postgres18, postgres_15 Postgres15, tls Tls, pgbouncer PgBouncer
+            $name: postgres_18 Postgres18, postgres_15 Postgres15, tls Tls, pgbouncer PgBouncer
         }
     )+};
 }
 
-/// Makes a test of each version of PostgreSQL out of one function: for what doesn't hang on the way to the server.
+/// Makes a test of each version of PostgreSQL out of each function: for what doesn't hang on the way to the server.
 macro_rules! on_every_version {
-    ($($(#[$meta:meta])* async fn $name:ident($database:ident: Database) $body:block)+) => {$(
-        $crate::support::database::on_kinds! {
-            $(#[$meta])* $name, $database, $body, postgres_18 Postgres18, postgres_15 Postgres15
-        }
+    ($($name:ident),+ $(,)?) => {$(
+        $crate::support::database::on_kinds! { $name: postgres_18 Postgres18, postgres_15 Postgres15 }
     )+};
 }
 
 macro_rules! on_kinds {
-    ($(#[$meta:meta])* $name:ident, $database:ident, $body:block, $($test:ident $kind:ident),+) => {
-        $(#[$meta])*
+    ($name:ident: $($test:ident $kind:ident),+) => {
         mod $name {
-            #[allow(unused_imports, reason = "what the body doesn't need")]
-            use super::*;
-
-            async fn test($database: $crate::support::database::Database) $body
-
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $test() {
-                    $crate::support::database::on($crate::support::database::Kind::$kind, test).await;
+                    $crate::support::database::on($crate::support::database::Kind::$kind, super::$name).await;
                 }
             )+
         }
