@@ -1,6 +1,6 @@
 //! `cargo xtask dev`: the whole system, running.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -41,81 +41,33 @@ pub(crate) struct Addresses {
     pub(crate) owner_database: Option<String>,
 }
 
+/// What the environment has of its own.
+struct Given {
+    database: Option<String>,
+    owner_database: Option<String>,
+    auth: Option<String>,
+}
+
 pub(crate) async fn run(options: &Options, running: &mut Running) -> Result<ExitCode> {
     // Two at once would share one database folder.
     let Some(_alone) = workspace::lock("dev")? else {
         bail!("another `cargo xtask dev` runs in this clone: stop it first");
     };
     let ready_file = options.ready_file.clone().map(ReadyFile::new).transpose()?;
-    let given = |name| environment(name).filter(|value| !value.trim().is_empty());
-    let (database_url, owner_url, auth_url) = (given("DATABASE_URL"), given("MIGRATE_DATABASE_URL"), given("AUTH_URL"));
-    if owner_url.is_some() && database_url.is_none() {
-        bail!("MIGRATE_DATABASE_URL is set and DATABASE_URL is not: set both, or neither for a database of this clone");
-    }
-    let [api_port, auth_port, database_port] = [0, 1, 2].map(|offset| options.port + offset);
-    check_port(api_port, options.port)?;
-    if auth_url.is_none() {
-        check_port(auth_port, options.port)?;
+    let given = Given::read(options.fresh)?;
+    check_port(options.port, options)?;
+    if given.auth.is_none() {
+        check_port(options.auth_port(), options)?;
     }
 
-    let user = User::without_rights()?;
     let binaries = if options.release { Profile::Release } else { Profile::Dev }.build().await?;
     let logs = workspace::fresh_logs("dev")?;
-
-    // Better Auth needs a database, too, and one that is given isn't there for its tables.
-    let local = if database_url.is_none() || auth_url.is_none() {
-        let tools = tools::install(&user).await?;
-        let folder = local_database::folder(&user)?;
-        tools.postgres.stop_left_over(&user, &folder).await;
-        if options.fresh {
-            workspace::remove_folder(&folder)?;
-        }
-        check_port(database_port, options.port)?;
-        say("starting PostgreSQL");
-        let local = local_database::start(&tools.postgres, &user, &folder, database_port, &logs, running).await?;
-        Some((tools, local))
-    } else if options.fresh {
-        bail!("--fresh empties the database of this clone, and DATABASE_URL and AUTH_URL name others");
-    } else {
-        None
-    };
-
-    let mut addresses = Addresses {
-        api: format!("http://127.0.0.1:{api_port}"),
-        auth: auth_url.clone().unwrap_or_else(|| auth_server::url(auth_port)),
-        database: database_url.clone().unwrap_or_default(),
-        owner_database: owner_url,
-    };
-    let mut defaults = vec![("CORS_ORIGINS", "*".to_owned())];
-    if let Some((tools, local)) = &local {
-        if database_url.is_none() {
-            addresses.database = local.app_url();
-            addresses.owner_database = Some(local.owner_url());
-        }
-        if auth_url.is_none() {
-            say("starting Better Auth");
-            let (url, secret) = local.better_auth().await?;
-            running
-                .add(auth_server::start(&tools.node, auth_port, &url, &secret, &logs.join("better-auth.log")).await?);
-            // The issuer has the port in it. On another port, users shall still find what is theirs.
-            defaults.push(("ISSUER_ID", "development".to_owned()));
-        }
-    }
-    match &addresses.owner_database {
-        Some(url) => {
-            let password = local.as_ref().filter(|_| database_url.is_none()).map(|(_, local)| local.app_password());
-            migration::migrate(url, password.map(str::to_owned).or(given("APP_DATABASE_PASSWORD")).as_deref()).await?;
-        }
-        None => say("MIGRATE_DATABASE_URL is not set: the database is taken as it is"),
-    }
-    defaults.push(("DATABASE_URL", addresses.database.clone()));
-    defaults.push(("AUTH_URL", addresses.auth.clone()));
-
-    let settings = settings(&defaults, &given);
+    let (addresses, defaults) = start_servers(options, given, &logs, running).await?;
+    let settings = settings(&defaults, &setting);
     // Said here once, and not by each instance of each function in its log.
     Config::read(&|name| settings.iter().find(|(setting, _)| setting == name).map(|(_, value)| value.clone()))?;
 
-    let gateway = Gateway::start(api_port, &logs, running).await?;
+    let gateway = Gateway::start(options.port, &logs, running).await?;
     say("starting the functions");
     functions::start(&binaries, gateway, options.instances, &settings, &logs, running)?;
     gateway.wait_for_endpoints(&logs, running).await?;
@@ -126,8 +78,95 @@ pub(crate) async fn run(options: &Options, running: &mut Running) -> Result<Exit
     match running.keep().await? {}
 }
 
+/// Starts what isn't given and migrates the database; answers where everything is, and what that makes of the settings.
+async fn start_servers(
+    options: &Options,
+    given: Given,
+    logs: &Path,
+    running: &mut Running,
+) -> Result<(Addresses, Vec<(&'static str, String)>)> {
+    let mut defaults = vec![("CORS_ORIGINS", "*".to_owned())];
+    let mut app_password = setting("APP_DATABASE_PASSWORD");
+    let (mut database, mut owner_database) = (given.database.clone(), given.owner_database);
+    // Better Auth needs a database, too, and one that is given isn't there for its tables.
+    if database.is_none() || given.auth.is_none() {
+        let user = User::without_rights()?;
+        let tools = tools::install(&user).await?;
+        let folder = local_database::folder(&user)?;
+        tools.postgres.stop_left_over(&user, &folder).await;
+        if options.fresh {
+            workspace::remove_folder(&folder)?;
+        }
+        check_port(options.database_port(), options)?;
+        say("starting PostgreSQL");
+        let local =
+            local_database::start(&tools.postgres, &user, &folder, options.database_port(), logs, running).await?;
+        if database.is_none() {
+            database = Some(local.app_url());
+            owner_database = Some(local.owner_url());
+            app_password = Some(local.app_password().to_owned());
+        }
+        if given.auth.is_none() {
+            say("starting Better Auth");
+            let (url, secret) = local.better_auth().await?;
+            let log = logs.join("better-auth.log");
+            running.add(auth_server::start(&tools.node, options.auth_port(), &url, &secret, &log).await?);
+            // The issuer has the port in it. On another port, users shall still find what is theirs.
+            defaults.push(("ISSUER_ID", "development".to_owned()));
+        }
+    }
+    match &owner_database {
+        Some(url) => migration::migrate(url, app_password.as_deref()).await?,
+        None => say("MIGRATE_DATABASE_URL is not set: the database is taken as it is"),
+    }
+
+    let addresses = Addresses {
+        api: format!("http://127.0.0.1:{}", options.port),
+        auth: given.auth.unwrap_or_else(|| auth_server::url(options.auth_port())),
+        database: database.unwrap_or_default(),
+        owner_database,
+    };
+    defaults.push(("DATABASE_URL", addresses.database.clone()));
+    defaults.push(("AUTH_URL", addresses.auth.clone()));
+    Ok((addresses, defaults))
+}
+
+impl Options {
+    fn auth_port(&self) -> u16 {
+        self.port + 1
+    }
+
+    fn database_port(&self) -> u16 {
+        self.port + 2
+    }
+}
+
+impl Given {
+    fn read(fresh: bool) -> Result<Self> {
+        let given = Self {
+            database: setting("DATABASE_URL"),
+            owner_database: setting("MIGRATE_DATABASE_URL"),
+            auth: setting("AUTH_URL"),
+        };
+        if given.owner_database.is_some() && given.database.is_none() {
+            bail!(
+                "MIGRATE_DATABASE_URL is set and DATABASE_URL is not: set both, or neither for a database of this clone"
+            );
+        }
+        if fresh && given.database.is_some() && given.auth.is_some() {
+            bail!("--fresh empties the database of this clone, and DATABASE_URL and AUTH_URL name others");
+        }
+        Ok(given)
+    }
+}
+
+/// A setting of the environment, if it isn't empty.
+fn setting(name: &str) -> Option<String> {
+    environment(name).filter(|value| !value.trim().is_empty())
+}
+
 /// The settings of the functions: the environment's where it has them, else these defaults.
-fn settings(defaults: &[(&str, String)], given: &dyn Fn(&'static str) -> Option<String>) -> Vec<(String, String)> {
+fn settings(defaults: &[(&str, String)], given: &dyn Fn(&str) -> Option<String>) -> Vec<(String, String)> {
     let default = |name| defaults.iter().find(|(default, _)| *default == name).map(|(_, value)| value.clone());
     SETTINGS
         .iter()
@@ -135,11 +174,11 @@ fn settings(defaults: &[(&str, String)], given: &dyn Fn(&'static str) -> Option<
         .collect()
 }
 
-fn check_port(port: u16, first: u16) -> Result<()> {
+fn check_port(port: u16, options: &Options) -> Result<()> {
     if ports::is_free(port) {
         return Ok(());
     }
-    let other = if first < 60_000 { first + 100 } else { 9000 };
+    let other = if options.port < 60_000 { options.port + 100 } else { 9000 };
     bail!("port {port} is taken: stop the program that listens there, or choose other ports with --port {other}")
 }
 
@@ -149,7 +188,7 @@ mod tests {
 
     #[test]
     fn the_environment_wins_over_the_defaults() {
-        let given = |name| (name == "AUTH_URL").then(|| "https://app.example.com/api/auth".to_owned());
+        let given = |name: &str| (name == "AUTH_URL").then(|| "https://app.example.com/api/auth".to_owned());
         let defaults =
             vec![("AUTH_URL", "http://127.0.0.1:9001/api/auth".to_owned()), ("CORS_ORIGINS", "*".to_owned())];
         assert_eq!(

@@ -88,9 +88,9 @@ impl Process {
         Self { restarted: true, ..self }
     }
 
-    /// Starts the same program again, though not again and again in no time.
-    pub(crate) fn restart(&mut self) -> Result<()> {
-        if self.started.elapsed() > RESTART {
+    /// Starts the same program again once it ended, though not again and again in no time.
+    pub(crate) fn restart_if_ended(&mut self) -> Result<()> {
+        if self.started.elapsed() > RESTART && self.group.try_wait()?.is_some() {
             warn(&format!("{} ended and is started again: see {}", self.name(), self.log.display()));
             *self = self.program.start(&self.log)?.restarted();
         }

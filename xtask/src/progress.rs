@@ -1,5 +1,6 @@
 //! What a person reads while this works.
 
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -10,12 +11,17 @@ const SILENCE: Duration = Duration::from_secs(15);
 
 /// Says what happens now.
 pub(crate) fn say(what: &str) {
-    eprintln!("\x1b[1m==>\x1b[0m {what}");
+    eprintln!("{} {what}", emphasised("1", "==>"));
 }
 
 /// Says what mustn't be overlooked.
 pub(crate) fn warn(what: &str) {
-    eprintln!("\x1b[1;33m!!! {what}\x1b[0m");
+    eprintln!("{}", emphasised("1;33", &format!("!!! {what}")));
+}
+
+/// In bold or in colour where a person reads it, as it is in a log.
+fn emphasised(style: &str, text: &str) -> String {
+    if std::io::stderr().is_terminal() { format!("\x1b[{style}m{text}\x1b[0m") } else { text.to_owned() }
 }
 
 /// Does a piece of work that may take a while, and says so from time to time.

@@ -5,9 +5,12 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Result;
+use rustix::process::{Pid, test_kill_process};
 use tokio::time::{sleep, timeout};
 
 use crate::process::{LOOK, Process};
+use crate::user::User;
+use crate::workspace;
 
 /// Everything that runs in the background, in the order in which it was started.
 #[derive(Debug, Default)]
@@ -21,9 +24,18 @@ impl Running {
         self.processes.push(process);
     }
 
-    /// A folder to be removed once nothing runs that could write into it.
-    pub(crate) fn remove_afterwards(&mut self, folder: PathBuf) {
-        self.scratch.push(folder);
+    /// Creates a folder for servers, which is removed once nothing runs that could write into it.
+    pub(crate) fn scratch(&mut self, user: &User, what: &str) -> Result<PathBuf> {
+        let parent = workspace::database_state(user)?;
+        for entry in fs::read_dir(&parent)?.flatten() {
+            if left_over(&entry.file_name().to_string_lossy(), what) {
+                workspace::remove_folder(&entry.path())?;
+            }
+        }
+        let folder = parent.join(format!("{what}-{}", std::process::id()));
+        user.create_folder(&folder)?;
+        self.scratch.push(folder.clone());
+        Ok(folder)
     }
 
     /// Does some work, unless a process ends meanwhile.
@@ -43,9 +55,10 @@ impl Running {
     pub(crate) async fn keep(&mut self) -> Result<Infallible> {
         loop {
             for process in &mut self.processes {
-                match process.still_runs() {
-                    Err(_) if process.restarted => process.restart()?,
-                    other => other?,
+                if process.restarted {
+                    process.restart_if_ended()?;
+                } else {
+                    process.still_runs()?;
                 }
             }
             sleep(LOOK).await;
@@ -69,12 +82,27 @@ impl Drop for Running {
     }
 }
 
+/// Whether a folder of this name was left by a run that was killed.
+fn left_over(name: &str, what: &str) -> bool {
+    let process = name.strip_prefix(what).and_then(|name| name.strip_prefix('-')).and_then(|id| id.parse().ok());
+    process.and_then(Pid::from_raw).is_some_and(|process| test_kill_process(process).is_err())
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
     use crate::program::Program;
+
+    #[test]
+    fn what_a_running_process_needs_is_not_left_over() {
+        assert!(!left_over(&format!("test-{}", std::process::id()), "test"));
+        assert!(!left_over("development", "test"));
+        // Greater than any process's number.
+        assert!(left_over(&format!("test-{}", i32::MAX), "test"));
+        assert!(!left_over(&format!("test-{}", i32::MAX), "check"));
+    }
 
     #[tokio::test]
     async fn work_doesnt_wait_for_the_dead() {

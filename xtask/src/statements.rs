@@ -29,8 +29,7 @@ pub(crate) async fn check(running: &mut Running) -> Result<()> {
 
     let user = User::without_rights()?;
     let tools = tools::install(&user).await?;
-    let folder = workspace::database_state(&user)?.join(format!("check-{}", std::process::id()));
-    running.remove_afterwards(folder.clone());
+    let folder = running.scratch(&user, "check")?;
     let log = workspace::fresh_logs("check")?.join("postgres-18.log");
     let passwords = Passwords::random()?;
     let (mut process, server) =

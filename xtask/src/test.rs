@@ -40,9 +40,7 @@ pub(crate) async fn run(options: &Options, running: &mut Running) -> Result<Exit
     let user = User::without_rights()?;
     let tools = tools::install(&user).await?;
     let binaries = Profile::Dev.build().await?;
-    let scratch = workspace::database_state(&user)?.join(format!("test-{}", std::process::id()));
-    user.create_folder(&scratch)?;
-    running.remove_afterwards(scratch.clone());
+    let scratch = running.scratch(&user, "test")?;
     let logs = workspace::fresh_logs("test")?;
 
     say("starting the servers");
