@@ -1,6 +1,7 @@
-//! The developer's commands: `cargo xtask dev`, `test`, `migrate` and `check`.
+//! The developer's commands: `cargo xtask dev`, `test`, `migrate`, `check` and `bench`.
 
 mod auth_server;
+mod bench;
 mod certificates;
 mod check;
 mod dev;
@@ -42,6 +43,8 @@ enum Command {
     Dev(dev::Options),
     /// Run all tests, with servers of their own
     Test(test::Options),
+    /// Measure the functions as they are deployed, each figure beside its floor
+    Bench(bench::Options),
     /// Check format, lints, docs, SQL statements and licences
     Check,
     /// Bring the schema of `MIGRATE_DATABASE_URL` up to date, and give `colloquy_app` the `APP_DATABASE_PASSWORD`
@@ -72,6 +75,7 @@ async fn run(command: &Command, running: &mut Running) -> Result<ExitCode> {
     match command {
         Command::Dev(options) => dev::run(options, running).await,
         Command::Test(options) => test::run(options, running).await,
+        Command::Bench(options) => bench::run(options, running).await,
         Command::Check => check::run(running).await,
         Command::Migrate => migration::run().await,
     }

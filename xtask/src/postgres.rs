@@ -26,6 +26,30 @@ pub(crate) enum Purpose {
     Development,
     /// Its data is thrown away: nothing waits for the disk.
     Test,
+    /// The same, and otherwise as a service would have it.
+    Measurement,
+}
+
+impl Purpose {
+    /// What the server is told for this purpose.
+    pub(crate) const fn settings(self) -> &'static [&'static str] {
+        match self {
+            Self::Development => &[],
+            Self::Test => {
+                &["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_locks_per_transaction=256"]
+            }
+            // A commit writes its WAL, but doesn't wait for the disk, which says nothing about this code. Neither a
+            // checkpoint nor autovacuum begins in the middle of a measurement.
+            Self::Measurement => &[
+                "fsync=off",
+                "shared_buffers=2GB",
+                "max_wal_size=16GB",
+                "checkpoint_timeout=1h",
+                "autovacuum=off",
+                "maintenance_work_mem=512MB",
+            ],
+        }
+    }
 }
 
 /// The programs of one version.
@@ -142,10 +166,7 @@ fn settings(folder: &Path, port: u16, purpose: Purpose) -> Vec<String> {
         // One for each instance of each function, and for many tests at once.
         "max_connections=400".to_owned(),
     ];
-    if purpose == Purpose::Test {
-        let test = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_locks_per_transaction=256"];
-        settings.extend(test.map(str::to_owned));
-    }
+    settings.extend(purpose.settings().iter().map(|&setting| setting.to_owned()));
     settings.into_iter().flat_map(|setting| ["-c".to_owned(), setting]).collect()
 }
 
