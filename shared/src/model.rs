@@ -17,7 +17,7 @@ pub use conversation::{
     Conversation, ConversationFilter, ConversationPatch, CreatedConversation, IfMatch, Metadata, NewConversation, Title,
 };
 pub use message::{Appended, Branch, Message, MessageFilter, Origin, Role, Status};
-pub use new_message::{NewMessage, NewMessages, Parent};
+pub use new_message::{NewMessage, NewMessages, Parent, Part};
 pub use page::{BadCursor, ConversationCursor, Cursor, MessageCursor, Order, Page, PageSize};
 pub use source::{NewSources, Source};
 

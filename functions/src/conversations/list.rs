@@ -42,10 +42,10 @@ impl FromQuery for ListConversations {
     get, path = "/v1/conversations", operation_id = "list-conversations", tag = "conversations",
     params(
         ("limit" = Option<u16>, Query, minimum = 1, maximum = 100, description = "Items of a page; 50 if absent"),
-        ("cursor" = Option<String>, Query, description = "A page's `nextCursor`"),
+        ("cursor" = Option<String>, Query, min_length = 1, description = "A page's `nextCursor`"),
         ("archived" = Option<bool>, Query, description = "Only archived ones, or only the others"),
         ("pinned" = Option<bool>, Query, description = "Only pinned ones, or only the others"),
-        ("title" = Option<String>, Query, description = "A text that the title contains, whatever its case"),
+        ("title" = Option<String>, Query, min_length = 1, description = "A text that the title contains, whatever its case"),
         ("updatedAfter" = Option<String>, Query, format = DateTime, description = "With activity after this time"),
         ("updatedBefore" = Option<String>, Query, format = DateTime, description = "With activity before this time"),
     ),

@@ -30,7 +30,7 @@ impl FromQuery for GetMessage {
     params(
         ("id" = String, Path, description = "The conversation's id, or its `clientId`"),
         ("messageId" = String, Path, description = "The message's id, or its `clientId`"),
-        ("include" = Option<String>, Query, description = "`embeddings` shows those of the sources"),
+        ("include" = Option<String>, Query, pattern = "^embeddings$", description = "`embeddings` shows those of the sources"),
     ),
     responses((status = 200, body = Message))
 )]

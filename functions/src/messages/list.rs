@@ -41,13 +41,13 @@ impl FromQuery for ListMessages {
     params(
         ("id" = String, Path, description = "The conversation's id, or its `clientId`"),
         ("limit" = Option<u16>, Query, minimum = 1, maximum = 100, description = "Items of a page; 50 if absent"),
-        ("cursor" = Option<String>, Query, description = "A page's `nextCursor`"),
+        ("cursor" = Option<String>, Query, min_length = 1, description = "A page's `nextCursor`"),
         ("order" = Option<Order>, Query, description = "Oldest first (`asc`, the default) or newest first (`desc`)"),
         ("role" = Option<Role>, Query, description = "Only messages of this role"),
         ("createdAfter" = Option<String>, Query, format = DateTime, description = "Stored after this time"),
         ("createdBefore" = Option<String>, Query, format = DateTime, description = "Stored before this time"),
         ("branch" = Option<Branch>, Query, description = "`all` shows what edits and new answers replaced, too"),
-        ("include" = Option<String>, Query, description = "`embeddings` shows those of the sources"),
+        ("include" = Option<String>, Query, pattern = "^embeddings$", description = "`embeddings` shows those of the sources"),
     ),
     responses((status = 200, body = Page<Message>))
 )]

@@ -120,17 +120,19 @@ impl FromJson for Metadata {
 
 /// A conversation to be made.
 #[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewConversation {
     /// Makes the request safe to repeat: the same id with the same content answers with what was made the first time.
+    #[schema(value_type = ClientId, required = false)]
     pub client_id: Option<ClientId>,
     /// A title; may be set later.
+    #[schema(value_type = Title, required = false)]
     pub title: Option<Title>,
     /// The client's own data.
-    #[schema(value_type = Option<Metadata>)]
+    #[schema(value_type = Metadata, required = false)]
     pub metadata: Metadata,
     /// Its first messages, stored with it or not at all.
-    #[schema(value_type = Option<Vec<NewMessage>>, max_items = 100)]
+    #[schema(value_type = Vec<NewMessage>, required = false, max_items = 100)]
     pub messages: Vec<NewMessage>,
 }
 

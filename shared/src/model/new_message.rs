@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use crate::error::Fault;
 use crate::id::{ClientId, MessageId};
 use crate::model::input::{FromJson, List, Object, checked};
-use crate::model::{Metadata, NewSources, Role, hash_of, limits};
+use crate::model::{Metadata, NewSources, Role, Source, hash_of, limits};
 
 /// What a new message follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,40 +31,43 @@ impl Serialize for Parent {
     }
 }
 
-/// A message to be stored. Serialised, it is what the database's function takes.
+/// A message to be stored. It has `parts` or `content`, never both.
+// Serialised, it is what the database's function takes.
 #[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewMessage {
     /// Makes the request safe to repeat: the same id with the same content answers with what was stored the first time.
+    #[schema(value_type = ClientId, required = false)]
     pub client_id: Option<ClientId>,
     /// The message that this one follows; null for none. Where it is absent, the last active message, or the one before
     /// it in the same request.
     #[serde(rename = "parentId")]
     #[schema(value_type = Option<MessageId>)]
     pub parent: Parent,
-    /// `user`, `assistant` or `tool`.
+    /// Who speaks. `system` is never accepted from a client.
+    #[schema(value_type = String, pattern = "^(user|assistant|tool)$")]
     pub role: Role,
     /// The parts of an AI SDK `UIMessage`: objects with a `type`. Send these or `content`.
-    #[schema(value_type = Option<Vec<Object>>, min_items = 1, max_items = 200)]
+    #[schema(value_type = Vec<Part>, required = false, min_items = 1, max_items = 200)]
     pub parts: Vec<Value>,
     /// The text, where there are no `parts`.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = String, required = false)]
     pub content: String,
     /// What it rests on. Parts of the types `source-url` and `source-document` are made from these; where there are
     /// only such parts, the sources are made from them.
-    #[schema(value_type = Option<Vec<crate::model::Source>>, max_items = 200)]
+    #[schema(value_type = Vec<Source>, required = false, max_items = 200)]
     pub sources: Vec<Map<String, Value>>,
     /// The embeddings by source id.
     #[schema(ignore)]
     pub source_embeddings: Option<Map<String, Value>>,
     /// The client's own data.
-    #[schema(value_type = Option<Metadata>)]
+    #[schema(value_type = Metadata, required = false)]
     pub metadata: Metadata,
     /// The model that wrote it.
-    #[schema(max_length = 200)]
+    #[schema(value_type = String, required = false, min_length = 1, max_length = 200)]
     pub model: Option<String>,
     /// What it cost, such as `inputTokens` and `outputTokens`: at most 4 KB.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Object, required = false)]
     pub usage: Option<Map<String, Value>>,
 }
 
@@ -166,6 +169,17 @@ impl FromJson for Role {
     }
 }
 
+/// A part of an AI SDK `UIMessage`. What else it holds is for its type to say, and is kept as it came.
+///
+/// This type documents what every part has; `text` and `reasoning` need a `text` beside it, `source-url` a `sourceId` and
+/// a `url`, `source-document` a `sourceId`, a `mediaType` and a `title`.
+#[derive(Debug, ToSchema)]
+pub struct Part {
+    /// `text`, `reasoning`, `source-url`, `source-document`, `file`, `tool-…`, `data-…`, …
+    #[schema(rename = "type")]
+    pub kind: String,
+}
+
 /// A message's parts: objects with a `type`; what further types hold is the front end's affair.
 struct Parts(Vec<Map<String, Value>>);
 
@@ -222,7 +236,8 @@ impl FromJson for Usage {
 }
 
 /// Messages to be appended: all or none of them are stored.
-#[derive(Debug, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct NewMessages {
     /// 1 to 100 messages, in their order.
     #[schema(min_items = 1, max_items = 100)]

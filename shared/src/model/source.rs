@@ -15,24 +15,31 @@ use crate::model::limits;
 #[schema(rename_all = "camelCase")]
 pub struct Source {
     /// Unique in its message; numbered `s1`, `s2`, … where it is missing.
+    #[schema(min_length = 1, max_length = 200, value_type = String, required = false)]
     pub id: Option<String>,
     /// `url` or `document`; `url` where it is missing and there is a `url`.
-    #[schema(rename = "type")]
+    #[schema(rename = "type", pattern = "^(url|document)$", value_type = String, required = false)]
     pub kind: Option<String>,
     /// Only `http` and `https`. Never fetched.
-    #[schema(example = "https://example.com/handbook")]
+    #[schema(example = "https://example.com/handbook", pattern = "^[Hh][Tt][Tt][Pp][Ss]?://", value_type = String, required = false)]
     pub url: Option<String>,
     /// What a reader is shown.
+    #[schema(value_type = String, required = false)]
     pub title: Option<String>,
     /// The passage that was used.
+    #[schema(value_type = String, required = false)]
     pub snippet: Option<String>,
     /// How well it matched.
+    #[schema(value_type = f64, required = false)]
     pub score: Option<f64>,
     /// The retriever's document.
+    #[schema(value_type = String, required = false)]
     pub document_id: Option<String>,
     /// The retriever's chunk.
+    #[schema(value_type = String, required = false)]
     pub chunk_id: Option<String>,
     /// Stored apart and answered only with `include=embeddings`.
+    #[schema(value_type = Vec<f64>, required = false)]
     pub embedding: Option<Vec<f64>>,
 }
 
