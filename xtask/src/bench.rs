@@ -40,9 +40,7 @@ pub(crate) async fn run(options: &Options, running: &mut Running) -> Result<Exit
     build("bench", &["bench", "floor-function"]).await?;
     let (release, dev) = (Profile::Release.folder()?, Profile::Dev.build().await?);
 
-    let folder = workspace::database_state(&user)?.join(format!("bench-{}", std::process::id()));
-    user.create_folder(&folder)?;
-    running.remove_afterwards(folder.clone());
+    let folder = running.scratch(&user, "bench")?;
     let logs = workspace::fresh_logs("bench")?;
     say("starting PostgreSQL");
     let passwords = Passwords::random()?;
