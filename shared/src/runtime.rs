@@ -3,6 +3,7 @@
 mod event;
 mod migrate;
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::task::{Context, Poll};
@@ -74,7 +75,8 @@ async fn start(router: Router<App>, needs_backends: bool) -> Result<(), StartErr
     }
     let base_path = config.http.base_path.clone();
     let app = App { db, verifier, config: config.http, clock };
-    lambda_runtime::run(Door { adapter: Adapter::from(bounded(router, app)), base_path }).await
+    // One event at a time, unless Lambda says that this environment gets several (`AWS_LAMBDA_MAX_CONCURRENCY`).
+    lambda_runtime::run_concurrent(Door { adapter: Adapter::from(Buffered(bounded(router, app))), base_path }).await
 }
 
 /// JSON lines on stdout, which Lambda takes to CloudWatch. Other crates are held to warnings: at `debug` some of them log
@@ -96,11 +98,42 @@ fn log_panics() {
     }));
 }
 
-type HttpAdapter = Adapter<'static, axum::response::Response, Router>;
+/// The router, its answers' bodies in one piece: that is what a buffered function returns, and unlike a body that may
+/// still stream it may be shared between threads, which serving several events at a time asks of an answer.
+#[derive(Clone)]
+struct Buffered(Router);
+
+impl Service<lambda_http::Request> for Buffered {
+    type Response = http::Response<lambda_http::Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Service::<lambda_http::Request>::poll_ready(&mut self.0, cx)
+    }
+
+    fn call(&mut self, request: lambda_http::Request) -> Self::Future {
+        let answer = self.0.call(request);
+        Box::pin(async move {
+            let (parts, body) = answer.await?.into_parts();
+            // Bodies of this API are made in memory, so that reading one can't fail; and they are JSON, hence UTF-8.
+            let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+            let body = match String::from_utf8(bytes.into()) {
+                Ok(text) if text.is_empty() => lambda_http::Body::Empty,
+                Ok(text) => lambda_http::Body::Text(text),
+                Err(error) => lambda_http::Body::Binary(error.into_bytes()),
+            };
+            Ok(http::Response::from_parts(parts, body))
+        })
+    }
+}
+
+type HttpAdapter = Adapter<'static, http::Response<lambda_http::Body>, Buffered>;
 /// What `lambda_http` answers with; the type has no public name.
 type HttpAnswer = <HttpAdapter as Service<LambdaEvent<LambdaRequest>>>::Response;
 
 /// Lets events in: what can't be turned into a request is answered with a 400, and ends nothing.
+#[derive(Clone)]
 struct Door {
     adapter: HttpAdapter,
     base_path: String,
@@ -108,7 +141,7 @@ struct Door {
 
 impl Service<LambdaEvent<Event>> for Door {
     type Response = Answer<HttpAnswer>;
-    type Error = std::convert::Infallible;
+    type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {

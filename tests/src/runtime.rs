@@ -1,5 +1,6 @@
 //! Functions behind the real Lambda Runtime API.
 
+mod concurrency;
 mod events;
 mod journeys;
 mod logs;
