@@ -1,7 +1,7 @@
 //! The database: conversations and messages, each user's own.
 //!
 //! [`Db::as_user`] is the only way to the tables. What it offers is one method per request, and each is one network round
-//! trip: see [`pipeline`](self::pipeline). Behind it stand two walls: every statement says whose rows it means, and
+//! trip: see `db::pipeline`. Behind it stand two walls: every statement says whose rows it means, and
 //! row-level security sees to it once more.
 
 mod address;
