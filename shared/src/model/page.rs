@@ -157,3 +157,35 @@ impl Order {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(version: u8, key: &[u8]) -> String {
+        URL_SAFE_NO_PAD.encode([&[version], key].concat())
+    }
+
+    #[test]
+    fn a_cursor_is_of_its_list_and_version() {
+        let seq = 7_i64.to_be_bytes();
+        assert_eq!(MessageCursor::decode(&text(2, &seq)), Ok(MessageCursor(7)));
+        let other_version = text(3, &seq);
+        let (longer, padded) = (text(2, &[&seq[..], &[0]].concat()), format!("{}=", text(2, &seq)));
+        let (zero, negative) = (text(2, &0_i64.to_be_bytes()), text(2, &(-1_i64).to_be_bytes()));
+        for bad in [other_version.as_str(), &longer, &padded, &zero, &negative, "", "?", "Ag", &"A".repeat(1000)] {
+            assert_eq!(MessageCursor::decode(bad), Err(BadCursor), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_cursor_of_conversations_holds_a_time_that_postgresql_takes() {
+        let id = Uuid::from_u128(1);
+        let at = |micros: i64| text(1, &[&micros.to_be_bytes()[..], id.as_bytes()].concat());
+        let cursor = ConversationCursor::decode(&at(1_900_000_000_000_001)).unwrap();
+        assert_eq!(ConversationCursor::decode(&cursor.encode()), Ok(cursor));
+        for micros in [-1, i64::MIN, i64::MAX] {
+            assert_eq!(ConversationCursor::decode(&at(micros)), Err(BadCursor), "{micros}");
+        }
+    }
+}
