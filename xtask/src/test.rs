@@ -65,10 +65,8 @@ pub(crate) async fn run(options: &Options, running: &mut Running) -> Result<Exit
         match running.keep().await? {}
     }
 
-    // Every target by its kind: the functions' binaries are a line each, and linking a test of each takes longer than
-    // all tests.
     let status = Program::new("cargo test", vec![workspace::cargo()])
-        .args(["test", "--workspace", "--no-fail-fast", "--lib", "--bin=xtask", "--bin=bench", "--test=*"])
+        .args(["test", "--workspace", "--tests", "--no-fail-fast"])
         .args(options.name.iter().cloned())
         .env(VARIABLE, description)
         .folder(workspace::root())
