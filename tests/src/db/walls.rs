@@ -139,6 +139,24 @@ async fn row_level_security_alone_would_hold(database: Database) {
     }
 }
 
+#[tokio::test]
+async fn a_claim_ends_with_its_transaction() {
+    on(Kind::PgBouncer, async |database: Database| {
+        let (db, caller) = (database.db(), someone());
+        let made = db.as_user(&caller).create_conversation(conversation(json!({}))).await.unwrap();
+        db.as_user(&caller).get_conversation(&by_id(made.conversation.id)).await.unwrap().unwrap();
+        // The pooler has one session so far, and lends it to the next client.
+        let next = connect(database.app_url.split_once('?').unwrap().0).await;
+        let claim = next.simple_query("select current_setting('app.user_id', true)").await.unwrap();
+        let claims = claim.iter().filter_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => Some(row.get(0)),
+            _ => None,
+        });
+        assert_eq!(claims.collect::<Vec<_>>(), [Some("")], "set once in this session, and empty again");
+    })
+    .await;
+}
+
 /// A database that is asked through such a URL.
 fn asked_as(database: &Database, url: &str) -> Db {
     Db::new(&DatabaseConfig { url: url.to_owned(), ..database.config() }).unwrap()
