@@ -28,13 +28,11 @@ pub(super) enum Stage {
 }
 
 /// A failed request.
-#[derive(Debug)]
 pub(super) struct Failure {
     stage: Stage,
     cause: Cause,
 }
 
-#[derive(Debug)]
 enum Cause {
     Postgres(tokio_postgres::Error),
     /// No connection within the time for that.
@@ -183,6 +181,13 @@ fn write_db_error(f: &mut fmt::Formatter<'_>, db: &DbError) -> fmt::Result {
         Ok(())
     } else {
         write!(f, ": {}", db.message())
+    }
+}
+
+/// The driver's own `Debug` has the server's DETAIL and CONTEXT, and with them what a client sent.
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Failure({self})")
     }
 }
 
