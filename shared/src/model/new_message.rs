@@ -262,3 +262,56 @@ impl NewMessages {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::NewConversation;
+
+    fn read<T: FromJson>(value: Value) -> T {
+        let mut faults = Vec::new();
+        let read = T::from_json(value, "", &mut faults);
+        read.unwrap_or_else(|| panic!("{faults:?}"))
+    }
+
+    /// Hashes are stored. Were they to change with a release, a retry that began before it would be a 422 after it.
+    #[test]
+    fn the_hash_of_a_request_never_changes() {
+        let message = json!({
+            "clientId": "a", "role": "assistant", "content": "Twenty [1].", "metadata": {"b": 1, "a": [true, null]},
+            "sources": [{"url": "https://example.com/handbook", "score": 0.83, "embedding": [0.5]}],
+            "model": "m-1", "usage": {"inputTokens": 9},
+        });
+        assert_eq!(
+            read::<NewMessage>(message.clone()).request_hash(),
+            "063fc78ebdd05ff173b8fcb3bd5b9f0c4b63cbba45fad4a4acfb8217a1776733"
+        );
+        let conversation = json!({"clientId": "c", "title": "Leave", "metadata": {"x": 1}, "messages": [message]});
+        assert_eq!(
+            read::<NewConversation>(conversation).request_hash(),
+            "bcaac4c5ff52ee8d85ff52415615554996820d6d7f9b35bbd34c233ba2c36989"
+        );
+    }
+
+    #[test]
+    fn the_order_of_members_and_the_name_of_a_message_leave_its_hash_alone() {
+        let hash = |value| read::<NewMessage>(value).request_hash();
+        let first = hash(json!({"clientId": "a", "role": "user", "content": "Hi", "metadata": {"a": 1, "b": 2}}));
+        assert_eq!(
+            hash(json!({"metadata": {"b": 2, "a": 1}, "content": "Hi", "role": "user", "clientId": "b"})),
+            first
+        );
+        assert_eq!(
+            hash(json!({"parts": [{"type": "text", "text": "Hi"}], "role": "user", "metadata": {"a": 1, "b": 2}})),
+            first
+        );
+        for other in [
+            json!({"role": "user", "content": "Hi"}),
+            json!({"role": "tool", "content": "Hi", "metadata": {"a": 1, "b": 2}}),
+        ] {
+            assert_ne!(hash(other), first);
+        }
+    }
+}
