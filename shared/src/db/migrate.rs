@@ -26,6 +26,8 @@ mod embedded {
 const LOCK: i64 = 0x636f_6c6c_6f71_7579;
 /// To reach the database and sign in. A suspended compute of Neon's wakes within it.
 const CONNECT: Duration = Duration::from_secs(15);
+/// For everything: what Lambda gives a function at most, less a minute.
+const WHOLE: Duration = Duration::from_mins(14);
 /// For another migration of the same database.
 const LOCK_WAIT: &str = "60s";
 /// For a table that a request uses. Whoever waits for a table's lock keeps later requests from it, so not for long.
@@ -102,11 +104,11 @@ pub async fn migrate(owner_url: &str, app_password: Option<&str>) -> Result<Repo
     let (mut client, connection) = connected
         .map_err(|_| NotMigrated("the database didn't answer in time".to_owned()))?
         .map_err(|error| because("the database can't be reached", &error))?;
-    let report = run(&mut client, app_password).await;
+    let report = tokio::time::timeout(WHOLE, run(&mut client, app_password)).await;
     // The lock ends with the session.
     drop(client);
     connection.abort();
-    report
+    report.map_err(|_| NotMigrated("the migrations didn't end in time; what was under way is undone".to_owned()))?
 }
 
 async fn run(client: &mut Client, app_password: Option<&str>) -> Result<Report, NotMigrated> {

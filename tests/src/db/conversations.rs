@@ -12,12 +12,12 @@ fn metadata(conversation: &Conversation) -> Value {
     serde_json::from_str(conversation.metadata.get()).unwrap()
 }
 
+on_every_database!(on threads: of_two_changes_to_one_version_one_is_told);
 on_every_database!(
     a_path_names_our_id_first_and_then_the_clients,
     a_message_is_found_by_either_name,
     a_patch_changes_what_it_names,
     if_match_guards_patch_and_delete,
-    of_two_changes_to_one_version_one_is_told,
     metadata_may_not_grow_beyond_its_cap,
     a_delete_takes_the_messages_along,
     what_postgresql_cannot_hold_is_a_bad_request

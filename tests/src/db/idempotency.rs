@@ -9,9 +9,8 @@ use shared::error::Code;
 use crate::support::content::{by_id, conversation, messages, random, says, someone};
 use crate::support::database::{Database, on_every_database};
 
+on_every_database!(on threads: concurrent_duplicates_of_a_create_make_one_conversation, concurrent_duplicates_of_an_append_store_one_message);
 on_every_database!(
-    concurrent_duplicates_of_a_create_make_one_conversation,
-    concurrent_duplicates_of_an_append_store_one_message,
     another_content_under_the_same_id_is_refused,
     a_front_end_that_sends_its_whole_history_adds_what_is_new,
     the_same_id_twice_in_a_request_is_one_message_or_a_fault,

@@ -190,7 +190,7 @@ async fn check_the_books(database: &Database, people: &[Person], acknowledged: &
     assert_eq!(count(&superuser, stale).await, 0, "a stale parent");
 }
 
-on_every_database!(the_books_are_right);
+on_every_database!(on threads: the_books_are_right);
 
 async fn the_books_are_right(database: Database) {
     let db = database.db_of(20);

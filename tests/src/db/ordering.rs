@@ -6,7 +6,8 @@ use serde_json::json;
 use crate::support::content::{by_id, conversation, messages, says, someone};
 use crate::support::database::{Database, on_every_database};
 
-on_every_database!(twenty_writers_make_one_chain, a_batch_keeps_its_order_and_its_time);
+on_every_database!(on threads: twenty_writers_make_one_chain);
+on_every_database!(a_batch_keeps_its_order_and_its_time);
 
 async fn twenty_writers_make_one_chain(database: Database) {
     let db = database.db_of(20);

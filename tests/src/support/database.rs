@@ -171,10 +171,18 @@ pub(crate) async fn on<F: Future<Output = ()>>(kind: Kind, test: impl FnOnce(Dat
     }
 }
 
-/// Makes a test of each kind of database out of each function.
+/// Makes a test of each kind of database out of each function. It runs on one thread, as the Lambda functions do; with
+/// `on threads:` before the names on two, where connections and requests truly interleave.
 macro_rules! on_every_database {
+    (on threads: $($name:ident),+ $(,)?) => {$(
+        $crate::support::database::on_kinds! {
+            (flavor = "multi_thread", worker_threads = 2)
+            $name: postgres_18 Postgres18, postgres_15 Postgres15, tls Tls, pgbouncer PgBouncer
+        }
+    )+};
     ($($name:ident),+ $(,)?) => {$(
         $crate::support::database::on_kinds! {
+            (flavor = "current_thread")
             $name: postgres_18 Postgres18, postgres_15 Postgres15, tls Tls, pgbouncer PgBouncer
         }
     )+};
@@ -183,15 +191,17 @@ macro_rules! on_every_database {
 /// Makes a test of each version of PostgreSQL out of each function: for what doesn't hang on the way to the server.
 macro_rules! on_every_version {
     ($($name:ident),+ $(,)?) => {$(
-        $crate::support::database::on_kinds! { $name: postgres_18 Postgres18, postgres_15 Postgres15 }
+        $crate::support::database::on_kinds! {
+            (flavor = "current_thread") $name: postgres_18 Postgres18, postgres_15 Postgres15
+        }
     )+};
 }
 
 macro_rules! on_kinds {
-    ($name:ident: $($test:ident $kind:ident),+) => {
+    ($runtime:tt $name:ident: $($test:ident $kind:ident),+) => {
         mod $name {
             $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                #[tokio::test $runtime]
                 async fn $test() {
                     $crate::support::database::on($crate::support::database::Kind::$kind, super::$name).await;
                 }
