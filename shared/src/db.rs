@@ -1,8 +1,8 @@
 //! The database: conversations and messages, each user's own.
 //!
 //! [`Db::as_user`] is the only way to the tables. What it offers is one method per request, and each is one network round
-//! trip: see `db::pipeline`. Behind it stand two walls: every statement says whose rows it means, and
-//! row-level security sees to it once more.
+//! trip: see `db::pipeline`. Behind it stand two walls: every statement says whose rows it means, and row-level security
+//! sees to it once more.
 
 mod address;
 mod conversations;
@@ -84,8 +84,10 @@ impl Db {
             match self.attempt(user, access, statements).await {
                 Err(failure) if failure.may_resend(access) => {
                     tracing::debug!(cause = %failure, "sending a request to the database again");
-                    // What broke one idle connection has mostly broken all.
-                    self.inner.pool.forget_idle();
+                    // What broke one connection has mostly broken all that were idle meanwhile.
+                    if !failure.leaves_connection_usable() {
+                        self.inner.pool.forget_idle();
+                    }
                     self.attempt(user, access, statements).await
                 }
                 answer => answer,
