@@ -6,7 +6,7 @@ use tokio_postgres::types::{Json, Type};
 
 use super::UserDb;
 use super::failure::unreadable;
-use super::messages::{Batch, message_at, most_bytes, refused};
+use super::messages::{Batch, MESSAGE_COLUMNS, message, most_bytes, refused};
 use super::pipeline::Statement;
 use super::times::{after, before};
 use crate::error::{Code, Error};
@@ -47,9 +47,9 @@ impl UserDb<'_> {
             return Err(error);
         }
         let (first, rest) = rows.split_first().ok_or_else(|| Error::internal("create_conversation gave no row"))?;
-        let messages = rest.iter().map(|row| message_at(row, "message_")).collect::<Result<_, _>>();
+        let messages = rest.iter().map(message).collect::<Result<_, _>>();
         Ok(CreatedConversation {
-            conversation: conversation(first).map_err(unreadable)?,
+            conversation: conversation_from(first, MESSAGE_COLUMNS).map_err(unreadable)?,
             messages: messages.map_err(unreadable)?,
             replayed: first.try_get("replayed").map_err(unreadable)?,
         })
@@ -178,17 +178,22 @@ fn check_version(locked: &[Row], wanted: &IfMatch) -> Result<bool, Error> {
 }
 
 fn conversation(row: &Row) -> Result<Conversation, tokio_postgres::Error> {
+    conversation_from(row, 0)
+}
+
+/// Reads a conversation from the columns from `first` on, which have the same order in every statement.
+fn conversation_from(row: &Row, first: usize) -> Result<Conversation, tokio_postgres::Error> {
     Ok(Conversation {
-        id: row.try_get::<_, uuid::Uuid>("id")?.into(),
-        client_id: row.try_get("client_id")?,
-        title: row.try_get("title")?,
-        metadata: row.try_get::<_, Json<Box<RawValue>>>("metadata")?.0,
-        archived: row.try_get("archived")?,
-        pinned: row.try_get("pinned")?,
-        message_count: row.try_get("message_count")?,
-        activity_at: row.try_get("activity_at")?,
-        created_at: row.try_get("created_at")?,
-        updated_at: row.try_get("updated_at")?,
-        version: row.try_get("version")?,
+        id: row.try_get::<_, uuid::Uuid>(first)?.into(),
+        client_id: row.try_get(first + 1)?,
+        title: row.try_get(first + 2)?,
+        metadata: row.try_get::<_, Json<Box<RawValue>>>(first + 3)?.0,
+        archived: row.try_get(first + 4)?,
+        pinned: row.try_get(first + 5)?,
+        message_count: row.try_get(first + 6)?,
+        activity_at: row.try_get(first + 7)?,
+        created_at: row.try_get(first + 8)?,
+        updated_at: row.try_get(first + 9)?,
+        version: row.try_get(first + 10)?,
     })
 }
