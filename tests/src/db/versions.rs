@@ -56,10 +56,14 @@ async fn a_page_reads_little_more_than_its_messages(database: Database) {
                 .fold(list.to_owned(), |list, (n, value)| list.replace(&format!("${}", n + 1), value));
             let app = database.app().await;
             app.batch_execute(&format!("set app.user_id = '{user}'")).await.unwrap();
-            let plan = app.query_one(&format!("explain (analyze, buffers, format json) {list}"), &[]).await.unwrap();
+            let explain = format!("explain (analyze, buffers, format json) {list}");
+            // The first time, it also reads what it takes to plan.
+            app.query_one(&explain, &[]).await.unwrap();
+            let plan = app.query_one(&explain, &[]).await.unwrap();
             let plan = &plan.get::<_, Value>(0)[0]["Plan"];
-            // 51 active messages lie among 276, six to a block: 50 blocks, and the index's.
-            assert!(blocks(plan) < 110, "{order} from {cursor}: {} blocks", blocks(plan));
+            // 51 active messages lie among 276, six to a block: 50 blocks, once for their sizes and once for what they
+            // hold, and the index's.
+            assert!(blocks(plan) < 120, "{order} from {cursor}: {} blocks", blocks(plan));
             assert_eq!(plan["Actual Rows"].as_f64(), Some(50.0));
         }
     }
