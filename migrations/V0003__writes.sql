@@ -28,16 +28,6 @@ begin
 end
 $$;
 
--- The bytes that a message takes in a response of Lambda's: its JSON, escaped once more into a string. The constant
--- covers the members' names, ids and times.
-create function public.message_size(message jsonb) returns integer
-language sql stable parallel safe
-set search_path = pg_catalog, pg_temp
-as $$
-    select 600 + sum(octet_length(to_json((message -> name)::text)::text))::integer
-    from unnest(array['parts', 'content', 'sources', 'metadata', 'clientId', 'model', 'usage']) name
-$$;
-
 -- The bytes that its sources' embeddings add.
 create function public.embeddings_size(embeddings jsonb) returns integer
 language sql stable parallel safe
@@ -77,55 +67,89 @@ create type public.checked_message as (
     fault text
 );
 
+-- A conversation by our id first, then by the client's; null where the user has none of that name.
+create function public.find_conversation(p_user uuid, p_id uuid, p_client_id text) returns uuid
+language plpgsql stable
+set search_path = public, pg_temp
+as $$
+declare
+    found_id uuid;
+begin
+    select c.id into found_id from conversations c where c.user_id = p_user and c.id = p_id;
+    if found_id is null and p_client_id is not null then
+        select c.id into found_id from conversations c where c.user_id = p_user and c.client_id = p_client_id;
+    end if;
+    return found_id;
+end
+$$;
+
 -- Looks up which rows of a batch are stored already and which can't be. The conversation is null where it is yet to be
--- made; otherwise the caller holds its lock.
-create function public.check_messages(p_user uuid, p_conversation uuid, p_batch jsonb, p_most_bytes integer)
+-- made; otherwise the caller holds its lock. Row by row, by whole keys: one statement over the batch
+-- would read every message of the conversation.
+create function public.check_messages(
+    p_user uuid, p_conversation uuid, p_batch jsonb, p_most_bytes integer)
 returns public.checked_message[]
 language plpgsql
 set search_path = public, pg_temp
 as $$
+declare
+    item jsonb;
+    name text;
+    hash bytea;
+    parent text;
+    earlier integer;
+    stored record;
+    checked checked_message;
+    all_checked checked_message[] := '{}';
+    names text[] := '{}';
+    hashes bytea[] := '{}';
 begin
-    return array(
-        with batch as (
-            select (e.place - 1)::integer as n,
-                e.item ->> 'clientId' as client_id,
-                decode(e.item ->> 'requestHash', 'hex') as request_hash,
-                e.item ->> 'parentId' as parent,
-                octet_length((e.item -> 'metadata')::text) as metadata_size,
-                message_size(e.item) as size,
-                embeddings_size(e.item -> 'sourceEmbeddings') as embeddings_size
-            from jsonb_array_elements(p_batch) with ordinality as e (item, place)
-        ), compared as (
-            select b.*,
-                case when b.client_id is null then b.n
-                    else min(b.n) over (partition by b.client_id, b.request_hash)
-                end as original,
-                b.request_hash is distinct from
-                    first_value(b.request_hash) over (partition by b.client_id order by b.n) as differs
-            from batch b
-        )
-        select row(
-            c.n, c.original, same.id, coalesce(same.size, c.size), c.embeddings_size,
-            case
-                when same.id is not null then null
-                when c.client_id is not null and (c.differs or exists (
-                    select from messages m
-                    where m.user_id = p_user and m.conversation_id = p_conversation and m.client_id = c.client_id
-                )) then 'client_id_reused'
-                when c.parent not in ('last', 'root') and not exists (
-                    select from messages m
-                    where m.user_id = p_user and m.conversation_id = p_conversation and m.id = c.parent::uuid
-                ) then 'unknown_parent'
-                when c.metadata_size > 16384 then 'metadata_too_large'
-                when c.size + c.embeddings_size > p_most_bytes then 'too_large'
-            end
-        )::checked_message
-        from compared c
-        left join messages same
-            on same.user_id = p_user and same.conversation_id = p_conversation
-            and same.client_id = c.client_id and same.request_hash = c.request_hash
-        order by c.n
-    );
+    for i in 0 .. jsonb_array_length(p_batch) - 1 loop
+        item := p_batch -> i;
+        name := item ->> 'clientId';
+        hash := decode(item ->> 'requestHash', 'hex');
+        parent := item ->> 'parentId';
+        -- Nulls would find each other.
+        earlier := case when name is not null then array_position(names, name) end;
+        names[i + 1] := name;
+        hashes[i + 1] := hash;
+        checked := row(i, case when hashes[earlier] = hash then earlier - 1 else i end, null,
+            -- The bytes that it takes in a response of Lambda's: its JSON, escaped once more into a string. The constant
+            -- covers the members' names, ids and times. (A function of its own, to be called, took longer than its work.)
+            600 + octet_length(to_json((item -> 'parts')::text)::text)
+                + octet_length(to_json((item -> 'content')::text)::text)
+                + octet_length(to_json((item -> 'sources')::text)::text)
+                + octet_length(to_json((item -> 'metadata')::text)::text)
+                + coalesce(octet_length(to_json((item -> 'clientId')::text)::text), 0)
+                + coalesce(octet_length(to_json((item -> 'model')::text)::text), 0)
+                + coalesce(octet_length(to_json((item -> 'usage')::text)::text), 0),
+            case when jsonb_typeof(item -> 'sourceEmbeddings') = 'object'
+                then embeddings_size(item -> 'sourceEmbeddings') else 0 end,
+            null);
+
+        select m.id, m.size, m.request_hash is not distinct from hash as is_same into stored
+        from messages m
+        where m.user_id = p_user and m.conversation_id = p_conversation and m.client_id = name
+        order by is_same desc
+        limit 1;
+        if stored.is_same then
+            checked.message_id := stored.id;
+            checked.size := stored.size;
+        elsif stored.id is not null or hashes[earlier] is distinct from hash and earlier is not null then
+            checked.fault := 'client_id_reused';
+        elsif parent not in ('last', 'root') and not exists (
+            select from messages m
+            where m.user_id = p_user and m.conversation_id = p_conversation and m.id = parent::uuid
+        ) then
+            checked.fault := 'unknown_parent';
+        elsif octet_length((item -> 'metadata')::text) > 16384 then
+            checked.fault := 'metadata_too_large';
+        elsif checked.size + checked.embeddings_size > p_most_bytes then
+            checked.fault := 'too_large';
+        end if;
+        all_checked := all_checked || checked;
+    end loop;
+    return all_checked;
 end
 $$;
 
@@ -242,21 +266,19 @@ set search_path = public, pg_temp
 as $$
 #variable_conflict use_column
 declare
-    conversation uuid;
+    conversation uuid := find_conversation(p_user, p_id, p_client_id);
     checked checked_message[];
 begin
-    select c.id into conversation from conversations c
-    where c.user_id = p_user and (c.id = p_id or c.client_id = p_client_id)
-    order by coalesce(c.id = p_id, false) desc limit 1;
     perform from conversations c where c.user_id = p_user and c.id = conversation for no key update;
     if not found then
         return;
     end if;
     checked := check_messages(p_user, conversation, p_batch, p_most_bytes);
-    return query select f.n, f.fault, false, null::messages from batch_faults(checked, p_most_bytes) f;
-    if not found then
+    if (select bool_and(c.fault is null) and sum(c.size::bigint) <= p_most_bytes from unnest(checked) c) then
         return query
             select w.n, null::text, w.replayed, w.message from write_messages(p_user, conversation, p_batch, checked) w;
+    else
+        return query select f.n, f.fault, false, null::messages from batch_faults(checked, p_most_bytes) f;
     end if;
 end
 $$;
@@ -325,11 +347,23 @@ begin
 end
 $$;
 
+-- Plans are kept by the connection. What the functions on Lambda send is parsed and planned each time, since a pooler in
+-- transaction mode has no prepared statements, and that took longer than running it. `force_generic_plan`: every access is by
+-- a key or its beginning, so that a plan for special values could be no better, and the server would plan anew each time to
+-- find that out. `enable_seqscan` is off for the connection that plans while a table is still small: it keeps that plan when
+-- the table has grown. What these functions call is planned under the same settings.
+alter function public.append_messages set plan_cache_mode = force_generic_plan;
+alter function public.append_messages set enable_seqscan = off;
+alter function public.create_conversation set plan_cache_mode = force_generic_plan;
+alter function public.create_conversation set enable_seqscan = off;
+
 revoke execute on function
-    public.json_merge_patch, public.message_size, public.embeddings_size, public.embed_sources, public.check_messages,
-    public.batch_faults, public.make_last, public.write_messages, public.append_messages, public.create_conversation
+    public.json_merge_patch, public.embeddings_size, public.embed_sources, public.find_conversation,
+    public.check_messages, public.batch_faults, public.make_last, public.write_messages, public.append_messages,
+    public.create_conversation
     from public;
 grant execute on function
-    public.json_merge_patch, public.message_size, public.embeddings_size, public.embed_sources, public.check_messages,
-    public.batch_faults, public.make_last, public.write_messages, public.append_messages, public.create_conversation
+    public.json_merge_patch, public.embeddings_size, public.embed_sources, public.find_conversation,
+    public.check_messages, public.batch_faults, public.make_last, public.write_messages, public.append_messages,
+    public.create_conversation
     to colloquy_app;
