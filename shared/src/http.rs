@@ -12,7 +12,7 @@ use axum::extract::FromRef;
 use axum::response::{IntoResponseParts, ResponseParts};
 use http::{HeaderName, HeaderValue};
 
-pub use boundary::bounded;
+pub use boundary::{SECURITY_HEADERS, bounded};
 pub use cors::preflight;
 pub use endpoint::{Endpoint, Method};
 pub use extract::{FromBody, FromHeaders, IdempotencyKey, Input, PageQuery, Path};

@@ -4,4 +4,5 @@ mod concurrency;
 mod events;
 mod journeys;
 mod logs;
+mod migrate;
 mod start;

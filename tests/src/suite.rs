@@ -1,4 +1,5 @@
 //! The suite. `cargo xtask test` starts what it needs; its tree mirrors that of the functions.
+#![warn(unused_crate_dependencies)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
 mod auth;

@@ -1,5 +1,7 @@
 //! The developer's commands: `cargo xtask dev`, `test`, `migrate`, `check` and `bench`.
 
+#![warn(unused_crate_dependencies)]
+
 mod auth_server;
 mod bench;
 mod certificates;

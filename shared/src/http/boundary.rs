@@ -20,7 +20,7 @@ use crate::http::{App, cors};
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Headers of every answer. The API has no pages: whatever a browser is led to do with an answer, it does nothing.
-const ALWAYS: [(HeaderName, HeaderValue); 5] = [
+pub const SECURITY_HEADERS: [(HeaderName, HeaderValue); 5] = [
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
@@ -59,7 +59,7 @@ async fn boundary(State(app): State<App>, request: Request, next: Next) -> Respo
             None => response,
         };
         let headers = response.headers_mut();
-        headers.extend(ALWAYS);
+        headers.extend(SECURITY_HEADERS);
         if let Ok(id) = HeaderValue::from_str(&id) {
             headers.insert(REQUEST_ID, id);
         }

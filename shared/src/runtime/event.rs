@@ -16,7 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::error::{Code, Error};
-use crate::http::{PROBLEM_JSON, Problem};
+use crate::http::{PROBLEM_JSON, Problem, SECURITY_HEADERS};
 
 /// The longest path and query. API Gateway takes 10,240 bytes of request line and headers in all.
 const URI_BYTES: usize = 10 * 1024;
@@ -159,14 +159,16 @@ impl<R> Answer<R> {
     #[must_use]
     pub fn bad_event(request_id: &str) -> Self {
         let error = Error::new(Code::InvalidRequest, "The request can't be read as HTTP.");
+        let mut headers = serde_json::Map::new();
+        for (name, value) in SECURITY_HEADERS {
+            headers.insert(name.as_str().to_owned(), value.to_str().unwrap_or_default().into());
+        }
+        for (name, value) in [("content-type", PROBLEM_JSON), ("vary", "Origin"), ("x-request-id", request_id)] {
+            headers.insert(name.to_owned(), value.into());
+        }
         Self::BadEvent(serde_json::json!({
             "statusCode": 400,
-            "headers": {
-                "content-type": PROBLEM_JSON,
-                "cache-control": "no-store",
-                "x-content-type-options": "nosniff",
-                "x-request-id": request_id,
-            },
+            "headers": headers,
             "body": Problem::new(&error, Some(request_id)).to_json(),
             "isBase64Encoded": false,
         }))

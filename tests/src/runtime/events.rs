@@ -126,6 +126,9 @@ async fn what_is_no_request_is_a_400() {
         let answer = function.invoke(&event).await;
         assert_eq!(answer.status(), 400, "{event}");
         assert_eq!(answer.body()["code"], "invalid_request");
+        assert_eq!(answer.body()["requestId"].as_str(), answer.header("x-request-id"));
+        assert_eq!((answer.header("cache-control"), answer.header("vary")), (Some("no-store"), Some("Origin")));
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
     }
     // It lives on.
     assert_eq!(function.invoke(&rest_event("GET", "/v1/me", &headers, None)).await.status(), 200);
