@@ -52,6 +52,6 @@ impl Runs {
     /// The figures of all runs.
     pub(crate) fn figures(&self, title: &'static str) -> Option<Scale> {
         let (small, large) = (Figure::of(&self.small)?, Figure::of(&self.large)?);
-        Some(Scale { title, large_by_small: Ratio::of(&large, &[&small])?, small, large })
+        Some(Scale { title, large_by_small: Ratio::of(&large, &small)?, small, large })
     }
 }

@@ -55,16 +55,13 @@ pub(crate) struct Ratio {
 }
 
 impl Ratio {
-    /// The ratio of figures that were measured side by side in the same runs.
-    pub(crate) fn of(value: &Figure, floor: &[&Figure]) -> Option<Self> {
-        let floor = |run: usize| floor.iter().map(|figure| figure.runs.get(run).copied()).sum::<Option<f64>>();
-        let ratios: Option<Vec<f64>> = value
-            .runs
-            .iter()
-            .enumerate()
-            .map(|(run, value)| Some(value / floor(run).filter(|floor| *floor > 0.0)?))
-            .collect();
-        let Figure { min, median, max, runs } = Figure::of(&ratios?)?;
+    /// The ratio of two figures that were measured side by side in the same runs.
+    pub(crate) fn of(value: &Figure, floor: &Figure) -> Option<Self> {
+        if value.runs.len() != floor.runs.len() || floor.runs.iter().any(|floor| *floor <= 0.0) {
+            return None;
+        }
+        let ratios: Vec<f64> = value.runs.iter().zip(&floor.runs).map(|(value, floor)| value / floor).collect();
+        let Figure { min, median, max, runs } = Figure::of(&ratios)?;
         Some(Self { median: (max <= min * AGREEMENT).then_some(median), min, max, runs })
     }
 }
@@ -94,20 +91,16 @@ mod tests {
 
     #[test]
     fn ratios_are_made_run_by_run() {
-        let (value, floor, other) = (
-            Figure::of(&[20.0, 40.0, 60.0]).unwrap(),
-            Figure::of(&[5.0, 10.0, 15.0]).unwrap(),
-            Figure::of(&[5.0, 10.0, 15.0]).unwrap(),
-        );
-        let ratio = Ratio::of(&value, &[&floor, &other]).unwrap();
-        assert_eq!(ratio.median, Some(2.0), "the machine's drift hits both");
-        assert_eq!(Ratio::of(&value, &[&Figure::of(&[1.0, 1.0]).unwrap()]), None, "a run without a floor");
+        let (value, floor) = (Figure::of(&[20.0, 40.0, 60.0]).unwrap(), Figure::of(&[10.0, 20.0, 30.0]).unwrap());
+        assert_eq!(Ratio::of(&value, &floor).unwrap().median, Some(2.0), "the machine's drift hits both");
+        assert_eq!(Ratio::of(&value, &Figure::of(&[1.0, 1.0]).unwrap()), None, "a run without a floor");
+        assert_eq!(Ratio::of(&value, &Figure::of(&[1.0, 1.0, 0.0]).unwrap()), None, "a floor of nothing");
     }
 
     #[test]
     fn runs_that_disagree_have_no_ratio() {
         let floor = Figure::of(&[1.0; 3]).unwrap();
-        let ratio = |runs: &[f64]| Ratio::of(&Figure::of(runs).unwrap(), &[&floor]).unwrap();
+        let ratio = |runs: &[f64]| Ratio::of(&Figure::of(runs).unwrap(), &floor).unwrap();
         assert_eq!(ratio(&[1.0, 1.1, 1.2]).median, Some(1.1));
         let apart = ratio(&[1.0, 1.1, 1.21]);
         assert_eq!((apart.median, apart.min, apart.max), (None, 1.0, 1.21));

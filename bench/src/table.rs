@@ -28,10 +28,12 @@ pub(crate) fn text(report: &Report) -> String {
     row("warm p50, µs", Some(&goals::P50), &|workload| figure(&workload.warm.p50, 0));
     row("  floor: does nothing", None, &|workload| figure(&workload.warm.floor_p50, 0));
     row("  floor: bare statements", None, &|workload| optional(workload.warm.statements_p50.as_ref()));
+    row("  floor: both in turn", None, &|workload| figure(&workload.warm.both_p50, 0));
     row("  p50 ÷ both floors", Some(&goals::BY_FLOOR), &|workload| ratio(&workload.warm.by_floor));
     row("warm p99, µs", None, &|workload| figure(&workload.warm.p99, 0));
     row("  floor: does nothing", None, &|workload| figure(&workload.warm.floor_p99, 0));
     row("  floor: bare statements", None, &|workload| optional(workload.warm.statements_p99.as_ref()));
+    row("  floor: both in turn", None, &|workload| figure(&workload.warm.both_p99, 0));
     row("CPU per request, µs", Some(&goals::CPU), &|workload| figure(&workload.warm.cpu, 0));
     row("  floor: does nothing", None, &|workload| figure(&workload.warm.floor_cpu, 0));
     row("maximum RSS, MB", Some(&goals::RSS), &|workload| figure(&megabytes(&workload.warm.max_rss), 1));
@@ -210,7 +212,7 @@ mod tests {
     #[test]
     fn a_ratio_of_disagreeing_runs_is_not_told() {
         let floor = Figure::of(&[1.0, 1.0]).unwrap();
-        let told = |runs: &[f64]| ratio(&Ratio::of(&Figure::of(runs).unwrap(), &[&floor]).unwrap());
+        let told = |runs: &[f64]| ratio(&Ratio::of(&Figure::of(runs).unwrap(), &floor).unwrap());
         assert_eq!(told(&[1.0, 1.1]), "1.05 [1.00–1.10]");
         assert_eq!(told(&[1.0, 2.0]), "runs disagree [1.00–2.00]");
     }
