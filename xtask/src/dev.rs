@@ -116,7 +116,9 @@ async fn start_servers(
         }
     }
     match &owner_database {
-        Some(url) => migration::migrate(url, app_password.as_deref()).await?,
+        Some(url) => migration::migrate(url, app_password.as_deref()).await.map_err(|error| {
+            if given.database.is_none() { error.context("`--fresh` begins with an empty database") } else { error }
+        })?,
         None => say("MIGRATE_DATABASE_URL is not set: the database is taken as it is"),
     }
 
