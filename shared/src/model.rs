@@ -6,7 +6,6 @@ pub mod limits;
 mod message;
 mod new_message;
 mod page;
-mod raw_json;
 mod source;
 
 use std::fmt::Write;
@@ -20,7 +19,6 @@ pub use conversation::{
 pub use message::{Appended, Branch, Message, MessageFilter, Origin, Role, Status};
 pub use new_message::{NewMessage, NewMessages, Parent, Part};
 pub use page::{BadCursor, ConversationCursor, Cursor, MessageCursor, Order, Page, PageSize};
-pub use raw_json::RawJson;
 pub use source::{NewSources, Source};
 
 /// The SHA-256 of a request's content, in hexadecimal. Objects are hashed with their members sorted, so that a repeated

@@ -1,6 +1,5 @@
 //! From a binary's `main` to the Lambda Runtime API: settings, logs, keys, database, then one event after the other.
 
-mod answer;
 mod event;
 mod migrate;
 
@@ -12,7 +11,8 @@ use std::time::Duration;
 
 use axum::Router;
 use futures_util::FutureExt;
-use lambda_http::RequestExt;
+use lambda_http::Adapter;
+use lambda_http::request::LambdaRequest;
 use lambda_runtime::{LambdaEvent, Service};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -24,8 +24,7 @@ use crate::config::Config;
 use crate::db::Db;
 use crate::http::{App, bounded};
 
-pub use answer::{Answer, Version};
-pub use event::Event;
+pub use event::{Answer, Event};
 pub use migrate::serve_migrate;
 
 /// What a failed start logs and returns.
@@ -77,7 +76,7 @@ async fn start(router: Router<App>, needs_backends: bool) -> Result<(), StartErr
     let base_path = config.http.base_path.clone();
     let app = App { db, verifier, config: config.http, clock };
     // One event at a time, unless Lambda says that this environment gets several (`AWS_LAMBDA_MAX_CONCURRENCY`).
-    lambda_runtime::run_concurrent(Door { router: bounded(router, app), base_path }).await
+    lambda_runtime::run_concurrent(Door { adapter: Adapter::from(Buffered(bounded(router, app))), base_path }).await
 }
 
 /// JSON lines on stdout, which Lambda takes to CloudWatch. Other crates are held to warnings: at `debug` some of them log
@@ -99,20 +98,54 @@ fn log_panics() {
     }));
 }
 
-/// Lets events in and answers out: what can't be turned into a request is answered with a 400, and ends nothing.
+/// The router, its answers' bodies in one piece: that is what a buffered function returns, and unlike a body that may
+/// still stream it may be shared between threads, which serving several events at a time asks of an answer.
 #[derive(Clone)]
-struct Door {
-    router: Router,
-    base_path: String,
-}
+struct Buffered(Router);
 
-impl Service<LambdaEvent<Event>> for Door {
-    type Response = Answer;
+impl Service<lambda_http::Request> for Buffered {
+    type Response = http::Response<lambda_http::Body>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Service::<lambda_http::Request>::poll_ready(&mut self.router, cx)
+        Service::<lambda_http::Request>::poll_ready(&mut self.0, cx)
+    }
+
+    fn call(&mut self, request: lambda_http::Request) -> Self::Future {
+        let answer = self.0.call(request);
+        Box::pin(async move {
+            let (parts, body) = answer.await?.into_parts();
+            // Bodies of this API are made in memory, so that reading one can't fail; and they are JSON, hence UTF-8.
+            let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+            let body = match String::from_utf8(bytes.into()) {
+                Ok(text) if text.is_empty() => lambda_http::Body::Empty,
+                Ok(text) => lambda_http::Body::Text(text),
+                Err(error) => lambda_http::Body::Binary(error.into_bytes()),
+            };
+            Ok(http::Response::from_parts(parts, body))
+        })
+    }
+}
+
+type HttpAdapter = Adapter<'static, http::Response<lambda_http::Body>, Buffered>;
+/// What `lambda_http` answers with; the type has no public name.
+type HttpAnswer = <HttpAdapter as Service<LambdaEvent<LambdaRequest>>>::Response;
+
+/// Lets events in: what can't be turned into a request is answered with a 400, and ends nothing.
+#[derive(Clone)]
+struct Door {
+    adapter: HttpAdapter,
+    base_path: String,
+}
+
+impl Service<LambdaEvent<Event>> for Door {
+    type Response = Answer<HttpAnswer>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.adapter.poll_ready(cx)
     }
 
     fn call(&mut self, LambdaEvent { payload, context }: LambdaEvent<Event>) -> Self::Future {
@@ -121,21 +154,15 @@ impl Service<LambdaEvent<Event>> for Door {
             tracing::info!(requestId = request_id, status = 400, cause, "refused");
             std::future::ready(Ok(Answer::bad_event(&request_id))).boxed()
         };
-        let (request, version) = match payload.into_request(&self.base_path) {
+        let request = match payload.into_request(&self.base_path) {
             Ok(request) => request,
             Err(cause) => return bad(cause),
         };
         // `lambda_http` panics on what its own types let through. Everything known is mended before, this is the belt.
-        let convert = std::panic::AssertUnwindSafe(|| lambda_http::Request::from(request));
-        let Ok(request) = std::panic::catch_unwind(convert) else {
-            return bad("the event couldn't be converted");
-        };
-        let response = self.router.call(request.with_lambda_context(context));
-        Box::pin(async move {
-            let (parts, body) = response.await?.into_parts();
-            // Bodies of this API are made in memory, so that reading one can't fail.
-            let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
-            Ok(Answer::new(version, parts.status, &parts.headers, &body))
-        })
+        let call = std::panic::AssertUnwindSafe(|| self.adapter.call(LambdaEvent::new(request, context)));
+        match std::panic::catch_unwind(call) {
+            Ok(response) => Box::pin(async move { response.await.map(Answer::Http) }),
+            Err(_) => bad("the event couldn't be converted"),
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Requests that concern conversations.
 
+use serde_json::value::RawValue;
 use tokio_postgres::Row;
 use tokio_postgres::types::{Json, Type};
 
@@ -186,7 +187,7 @@ fn conversation_from(row: &Row, first: usize) -> Result<Conversation, tokio_post
         id: row.try_get::<_, uuid::Uuid>(first)?.into(),
         client_id: row.try_get(first + 1)?,
         title: row.try_get(first + 2)?,
-        metadata: row.try_get(first + 3)?,
+        metadata: row.try_get::<_, Json<Box<RawValue>>>(first + 3)?.0,
         archived: row.try_get(first + 4)?,
         pinned: row.try_get(first + 5)?,
         message_count: row.try_get(first + 6)?,

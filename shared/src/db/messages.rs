@@ -1,6 +1,7 @@
 //! Requests that concern a conversation's messages.
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Json, Type};
 
@@ -13,7 +14,7 @@ use crate::error::{Code, Error, Fault};
 use crate::id::{ClientId, ConversationRef, MessageId, MessageRef};
 use crate::model::{
     Appended, Cursor, Message, MessageCursor, MessageFilter, NewMessage, NewMessages, Order, Origin, Page, PageSize,
-    RawJson, Role, Status, limits,
+    Role, Status, limits,
 };
 
 const APPEND: &str = include_str!("messages/append.sql");
@@ -187,6 +188,7 @@ fn fault_at(fault: &str, index: Option<i32>) -> Result<(Code, Fault), Error> {
 /// Reads a message from a row's first columns, which are the same in every statement. By place, not by name: a look-up of
 /// 16 names took as long as all else that is done with a row.
 pub(super) fn message(row: &Row) -> Result<Message, tokio_postgres::Error> {
+    let json = |column: usize| row.try_get::<_, Json<Box<RawValue>>>(column).map(|json| json.0);
     Ok(Message {
         id: row.try_get::<_, uuid::Uuid>(0)?.into(),
         conversation_id: row.try_get::<_, uuid::Uuid>(1)?.into(),
@@ -197,31 +199,18 @@ pub(super) fn message(row: &Row) -> Result<Message, tokio_postgres::Error> {
         role: row.try_get(6)?,
         status: row.try_get(7)?,
         origin: row.try_get(8)?,
-        parts: row.try_get(9)?,
+        parts: json(9)?,
         content: row.try_get(10)?,
-        sources: row.try_get(11)?,
-        metadata: row.try_get(12)?,
+        sources: json(11)?,
+        metadata: json(12)?,
         model: row.try_get(13)?,
-        usage: row.try_get(14)?,
+        usage: row.try_get::<_, Option<Json<Box<RawValue>>>>(14)?.map(|json| json.0),
         created_at: row.try_get(15)?,
     })
 }
 
 /// How many columns [`message`] reads.
 pub(super) const MESSAGE_COLUMNS: usize = 16;
-
-/// What PostgreSQL prints is JSON.
-impl<'a> FromSql<'a> for RawJson {
-    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
-        // The binary form is a version, 1, and then the text.
-        let Some((1, text)) = raw.split_first() else { return Err("another version of jsonb".into()) };
-        Ok(Self::trusted(str::from_utf8(text)?.to_owned()))
-    }
-
-    fn accepts(ty: &Type) -> bool {
-        *ty == Type::JSONB
-    }
-}
 
 /// Words are text in the database; one that isn't known here is an error, never a guess.
 macro_rules! word_from_sql {

@@ -4,13 +4,14 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::error::Fault;
 use crate::id::{ClientId, ConversationId};
 use crate::model::input::{FromJson, List, Object, checked};
-use crate::model::{Message, NewMessage, RawJson, hash_of, limits};
+use crate::model::{Message, NewMessage, hash_of, limits};
 
 /// A conversation as the wire shows it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -27,7 +28,7 @@ pub struct Conversation {
     pub title: Option<String>,
     /// The client's own data.
     #[schema(value_type = Object, example = json!({"team": "hr"}))]
-    pub metadata: RawJson,
+    pub metadata: Box<RawValue>,
     /// Out of the way, but kept.
     pub archived: bool,
     /// Kept at hand.

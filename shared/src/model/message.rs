@@ -2,10 +2,11 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::id::{ConversationId, MessageId};
-use crate::model::{Order, RawJson};
+use crate::model::Order;
 
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }) => {
@@ -110,22 +111,22 @@ pub struct Message {
     pub origin: Origin,
     /// The parts of an AI SDK `UIMessage`.
     #[schema(value_type = Vec<Object>)]
-    pub parts: RawJson,
+    pub parts: Box<RawValue>,
     /// Its text: what its text parts say, one after the other.
     pub content: String,
     /// What it rests on.
     #[schema(value_type = Vec<crate::model::Source>)]
-    pub sources: RawJson,
+    pub sources: Box<RawValue>,
     /// The client's own data.
     #[schema(value_type = Object)]
-    pub metadata: RawJson,
+    pub metadata: Box<RawValue>,
     /// The model that wrote it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// What it cost, such as `inputTokens` and `outputTokens`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
-    pub usage: Option<RawJson>,
+    pub usage: Option<Box<RawValue>>,
     /// When it was stored.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,

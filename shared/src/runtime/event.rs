@@ -12,9 +12,11 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use lambda_http::aws_lambda_events::query_map::QueryMap;
 use lambda_http::request::LambdaRequest;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 
-use super::Version;
+use crate::error::{Code, Error};
+use crate::http::{PROBLEM_JSON, Problem, SECURITY_HEADERS};
 
 /// The longest path and query. API Gateway takes 10,240 bytes of request line and headers in all.
 const URI_BYTES: usize = 10 * 1024;
@@ -25,8 +27,8 @@ pub struct Event(Option<LambdaRequest>);
 
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // It takes all of the JSON before it looks at any of it, so that what it can't use is behind it all the same.
-        Ok(Self(LambdaRequest::deserialize(deserializer).ok()))
+        let json = Box::<RawValue>::deserialize(deserializer)?;
+        Ok(Self(serde_json::from_str(json.get()).ok()))
     }
 }
 
@@ -34,7 +36,7 @@ impl Event {
     /// The event as `lambda_http` converts it without a panic; or why there is no request in it.
     ///
     /// Paths are taken without the stage and without `base_path`.
-    pub fn into_request(self, base_path: &str) -> Result<(LambdaRequest, Version), &'static str> {
+    pub fn into_request(self, base_path: &str) -> Result<LambdaRequest, &'static str> {
         match self.0.ok_or("the event is no API Gateway event")? {
             LambdaRequest::ApiGatewayV1(mut event) => {
                 let parameters = if event.multi_value_query_string_parameters.is_empty() {
@@ -62,7 +64,7 @@ impl Event {
                 }
                 event.headers.entry(header::HOST).or_insert(LOCALHOST);
                 check_body(event.is_base64_encoded, event.body.as_deref())?;
-                Ok((LambdaRequest::ApiGatewayV1(event), Version::Rest))
+                Ok(LambdaRequest::ApiGatewayV1(event))
             }
             LambdaRequest::ApiGatewayV2(mut event) => {
                 let path = event.raw_path.as_deref().unwrap_or_default();
@@ -75,7 +77,7 @@ impl Event {
                 clean_headers(&mut event.headers);
                 event.headers.entry(header::HOST).or_insert(LOCALHOST);
                 check_body(event.is_base64_encoded, event.body.as_deref())?;
-                Ok((LambdaRequest::ApiGatewayV2(event), Version::Http))
+                Ok(LambdaRequest::ApiGatewayV2(event))
             }
             _ => Err("the event is of a service that isn't supported"),
         }
@@ -142,6 +144,37 @@ fn check_body(is_base64: bool, body: Option<&str>) -> Result<(), &'static str> {
     }
 }
 
+/// What a function answers to an event.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Answer<R> {
+    /// The response, in the event's own version.
+    Http(R),
+    /// The answer to an event that is no request: both versions of API Gateway read this shape.
+    BadEvent(serde_json::Value),
+}
+
+impl<R> Answer<R> {
+    /// A 400 with a problem document.
+    #[must_use]
+    pub fn bad_event(request_id: &str) -> Self {
+        let error = Error::new(Code::InvalidRequest, "The request can't be read as HTTP.");
+        let mut headers = serde_json::Map::new();
+        for (name, value) in SECURITY_HEADERS {
+            headers.insert(name.as_str().to_owned(), value.to_str().unwrap_or_default().into());
+        }
+        for (name, value) in [("content-type", PROBLEM_JSON), ("vary", "Origin"), ("x-request-id", request_id)] {
+            headers.insert(name.to_owned(), value.into());
+        }
+        Self::BadEvent(serde_json::json!({
+            "statusCode": 400,
+            "headers": headers,
+            "body": Problem::new(&error, Some(request_id)).to_json(),
+            "isBase64Encoded": false,
+        }))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use lambda_http::Request;
@@ -152,7 +185,7 @@ mod tests {
 
     fn convert(event: &Value, base_path: &str) -> Result<Request, &'static str> {
         let event: Event = serde_json::from_value(event.clone()).expect("any JSON is an event");
-        event.into_request(base_path).map(|(request, _)| Request::from(request))
+        event.into_request(base_path).map(Request::from)
     }
 
     fn v1(path: &str, query: &Value) -> Value {
