@@ -26,6 +26,8 @@ pub enum Code {
     NotAcceptable,
     /// Another request got there first; read again, then decide.
     Conflict,
+    /// The conversation's answer is still being written: stop it, or wait for its end.
+    TurnRunning,
     /// `If-Match` names another version than the stored one.
     PreconditionFailed,
     /// The body, one of its parts, or the answer that it would cause is too large.
@@ -34,6 +36,8 @@ pub enum Code {
     UnsupportedMediaType,
     /// The client id or `Idempotency-Key` was used before, with other content.
     IdempotencyKeyReused,
+    /// The user has used up what a window of time allows; `Retry-After` says when the next begins.
+    QuotaExceeded,
     /// A fault of the server that nobody foresaw.
     Internal,
     /// The deployment lacks a setting that this endpoint needs.
@@ -46,7 +50,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, for documents and tests.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::InvalidRequest,
         Self::Unauthenticated,
         Self::Banned,
@@ -54,10 +58,12 @@ impl Code {
         Self::MethodNotAllowed,
         Self::NotAcceptable,
         Self::Conflict,
+        Self::TurnRunning,
         Self::PreconditionFailed,
         Self::ContentTooLarge,
         Self::UnsupportedMediaType,
         Self::IdempotencyKeyReused,
+        Self::QuotaExceeded,
         Self::Internal,
         Self::NotConfigured,
         Self::Unavailable,
@@ -74,11 +80,12 @@ impl Code {
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::NotAcceptable => 406,
-            Self::Conflict => 409,
+            Self::Conflict | Self::TurnRunning => 409,
             Self::PreconditionFailed => 412,
             Self::ContentTooLarge => 413,
             Self::UnsupportedMediaType => 415,
             Self::IdempotencyKeyReused => 422,
+            Self::QuotaExceeded => 429,
             Self::Internal => 500,
             Self::NotConfigured => 501,
             Self::Unavailable => 503,
@@ -97,10 +104,12 @@ impl Code {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::NotAcceptable => "not_acceptable",
             Self::Conflict => "conflict",
+            Self::TurnRunning => "turn_running",
             Self::PreconditionFailed => "precondition_failed",
             Self::ContentTooLarge => "content_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
+            Self::QuotaExceeded => "quota_exceeded",
             Self::Internal => "internal",
             Self::NotConfigured => "not_configured",
             Self::Unavailable => "unavailable",
@@ -119,10 +128,12 @@ impl Code {
             Self::MethodNotAllowed => "The method isn't allowed here",
             Self::NotAcceptable => "No acceptable representation",
             Self::Conflict => "Another request got there first",
+            Self::TurnRunning => "An answer is still being written",
             Self::PreconditionFailed => "The stored version is another",
             Self::ContentTooLarge => "The content is too large",
             Self::UnsupportedMediaType => "The media type isn't supported",
             Self::IdempotencyKeyReused => "The idempotency key was used with other content",
+            Self::QuotaExceeded => "The quota is used up",
             Self::Internal => "Internal error",
             Self::NotConfigured => "Not configured",
             Self::Unavailable => "Temporarily unavailable",

@@ -59,6 +59,11 @@ uuid_id! {
     MessageId
 }
 
+uuid_id! {
+    /// One generation of an answer: a UUIDv7 made by the database.
+    RunId
+}
+
 /// The text is no UUID of the form `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotAUuid;

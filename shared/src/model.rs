@@ -5,8 +5,10 @@ pub mod input;
 pub mod limits;
 mod message;
 mod new_message;
+mod new_turn;
 mod page;
 mod source;
+mod turn;
 
 use std::fmt::Write;
 
@@ -18,8 +20,13 @@ pub use conversation::{
 };
 pub use message::{Appended, Branch, Message, MessageFilter, Origin, Role, Status};
 pub use new_message::{NewMessage, NewMessages, Parent, Part};
+pub use new_turn::{Ask, Question, Turn};
 pub use page::{BadCursor, ConversationCursor, Cursor, MessageCursor, Order, Page, PageSize};
 pub use source::{NewSources, Source};
+pub use turn::{
+    Ended, Ending, FoundRun, HistoryMessage, Quota, QuotaState, RunChunk, RunPage, RunState, StartedTurn, TurnRules,
+    TurnStart,
+};
 
 /// The SHA-256 of a request's content, in hexadecimal. Objects are hashed with their members sorted, so that a repeated
 /// request that writes them in another order is still the same.

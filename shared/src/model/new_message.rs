@@ -149,7 +149,7 @@ fn is_source_part(part: &Map<String, Value>) -> bool {
 }
 
 /// The text of the text parts, an empty line between two of them.
-fn text_of(parts: &[Value]) -> String {
+pub(super) fn text_of(parts: &[Value]) -> String {
     let texts = parts.iter().filter(|part| part["type"] == "text").filter_map(|part| part["text"].as_str());
     texts.collect::<Vec<_>>().join("\n\n")
 }
@@ -181,7 +181,7 @@ pub struct Part {
 }
 
 /// A message's parts: objects with a `type`; what further types hold is the front end's affair.
-struct Parts(Vec<Map<String, Value>>);
+pub(super) struct Parts(pub(super) Vec<Map<String, Value>>);
 
 impl FromJson for Parts {
     fn from_json(value: Value, at: &str, faults: &mut Vec<Fault>) -> Option<Self> {

@@ -1,0 +1,156 @@
+//! What a turn is made of once it has begun: the run of its answer, and what is stored of it beside the stream.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::id::{ConversationId, MessageId, RunId};
+use crate::model::{Message, Role, Status};
+
+/// How a turn is to be begun.
+#[derive(Clone, Debug)]
+pub struct TurnRules {
+    /// How long a run may be silent towards the database before others take it for dead.
+    pub lease: Duration,
+    /// The most messages of the history that the agent is given.
+    pub history_messages: u32,
+    /// The most characters of that history.
+    pub history_chars: u32,
+    /// What a user may use.
+    pub quota: Quota,
+}
+
+/// What a user may use in a window of time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Quota {
+    /// Answers that are begun; none is no limit.
+    pub messages: Option<u64>,
+    /// Tokens, as the agent counts them; none is no limit.
+    pub tokens: Option<u64>,
+    /// The window's length. Windows follow each other since 1970.
+    pub window: Duration,
+}
+
+/// What a user has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuotaState {
+    /// Of the messages, where they are limited.
+    pub messages_left: Option<u64>,
+    /// Of the tokens, where they are limited.
+    pub tokens_left: Option<u64>,
+    /// Until the next window.
+    pub resets_in: Duration,
+}
+
+/// What became of the request to begin a turn.
+#[derive(Debug)]
+pub enum TurnStart {
+    /// It has begun: the caller runs it.
+    Started(StartedTurn),
+    /// An earlier request began it, and its stream is stored or still being stored: follow that.
+    Joined(FoundRun),
+    /// An earlier request began it and it ended; only the answer is left of its stream.
+    Finished(Box<Message>),
+}
+
+/// A turn that has begun.
+#[derive(Debug)]
+pub struct StartedTurn {
+    /// The run of its answer.
+    pub run: RunId,
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Whether this turn made it.
+    pub conversation_made: bool,
+    /// The conversation's title.
+    pub title: Option<String>,
+    /// The answer.
+    pub message: MessageId,
+    /// The question.
+    pub question: MessageId,
+    /// When the answer was begun.
+    pub created_at: Timestamp,
+    /// What the agent is given: oldest first, the question last.
+    pub history: Vec<HistoryMessage>,
+    /// What the user has left, where there is a quota.
+    pub quota: Option<QuotaState>,
+}
+
+/// A message as the agent is given it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct HistoryMessage {
+    /// Who spoke.
+    pub role: Role,
+    /// The text.
+    pub content: String,
+    /// What an answer rested on.
+    #[serde(default)]
+    pub sources: Vec<Map<String, Value>>,
+}
+
+/// A run whose stream can be followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FoundRun {
+    /// The run.
+    pub run: RunId,
+    /// Its answer.
+    pub message: MessageId,
+}
+
+/// Frames of a running answer's stream, as they are stored beside it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunChunk {
+    /// Its place, from 0.
+    pub n: i32,
+    /// Frames of the UI message stream.
+    pub frames: Vec<Value>,
+    /// The sources that came with them, whole: their frames show what a front end's types know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<Map<String, Value>>,
+}
+
+/// What a run learns when it stores a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunState {
+    /// Whether it may go on: nobody has ended it meanwhile.
+    pub live: bool,
+    /// Whether the user wants it to stop.
+    pub stop_requested: bool,
+}
+
+/// How a run ends.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    /// The chunks that aren't stored yet, the terminal frame in the last of them.
+    pub chunks: Vec<RunChunk>,
+    /// How far the answer has come; never `in_progress`.
+    pub status: Status,
+    /// What it cost, as the agent says.
+    pub usage: Option<Map<String, Value>>,
+    /// The tokens that count towards the quota.
+    pub tokens: u64,
+    /// The model that wrote it.
+    pub model: Option<String>,
+    /// Whether the turn doesn't count towards the quota: the agent refused it.
+    pub give_back: bool,
+}
+
+/// How a run has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// What is stored.
+    pub status: Status,
+    /// Whether this ending did that, or the same one sent before; otherwise somebody had ended it already.
+    pub by_this: bool,
+}
+
+/// What has been stored of a run since a reader last looked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunPage {
+    /// Its chunks, in order.
+    pub chunks: Vec<RunChunk>,
+    /// How it has ended, if it has.
+    pub ended: Option<Status>,
+}
