@@ -63,7 +63,7 @@ pub fn router() -> Router<App> {
 #[must_use]
 pub fn serve(endpoint: Endpoint, route: MethodRouter<App>) -> ExitCode {
     let router = Router::new().route(endpoint.path, route).fallback(fallback::answer);
-    runtime::serve(endpoint.name, router.method_not_allowed_fallback(fallback::answer), endpoint.needs_backends)
+    runtime::serve(endpoint, router.method_not_allowed_fallback(fallback::answer))
 }
 
 /// A route for `endpoint`'s method alone: HEAD isn't GET's here, as API Gateway wouldn't route it to the function.

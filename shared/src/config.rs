@@ -2,8 +2,12 @@
 //!
 //! All that is missing or malformed is reported at once.
 
+mod chat;
+
 use std::fmt;
 use std::time::Duration;
+
+pub use chat::ChatConfig;
 
 /// A setting, as the README's table shows it.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +21,12 @@ pub struct Setting {
 }
 
 /// Every setting, in the order of the README's table.
-pub const SETTINGS: &[Setting] = &[
+pub fn settings() -> impl Iterator<Item = &'static Setting> {
+    SETTINGS.iter().chain(chat::SETTINGS)
+}
+
+/// The settings of every function.
+const SETTINGS: &[Setting] = &[
     setting(
         "DATABASE_URL",
         "required",
@@ -127,6 +136,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// Who may call from a browser.
     pub http: HttpConfig,
+    /// How answers are relayed.
+    pub chat: ChatConfig,
     /// How much is logged.
     pub log_level: tracing::Level,
 }
@@ -192,10 +203,39 @@ impl Reader<'_> {
         })
     }
 
+    /// A setting's text, or that of its default.
+    fn or_default(&self, name: &str) -> String {
+        let default =
+            || settings().find(|setting| setting.name == name).map_or("", |setting| setting.default).to_owned();
+        self.get(name).unwrap_or_else(default)
+    }
+
+    /// A whole number within bounds.
+    fn number(&mut self, name: &'static str, least: u64, most: u64) -> u64 {
+        let text = self.or_default(name);
+        text.parse().ok().filter(|number| (least..=most).contains(number)).unwrap_or_else(|| {
+            self.faults.push(format!("{name} must be a whole number from {least} to {most}"));
+            least
+        })
+    }
+
+    /// A whole number within bounds, or nothing.
+    fn optional_number(&mut self, name: &'static str, least: u64, most: u64) -> Option<u64> {
+        self.get(name)?;
+        Some(self.number(name, least, most))
+    }
+
+    /// The place of a setting's word among those that it may be; the first is the default.
+    fn word<const N: usize>(&mut self, name: &'static str, words: [&str; N]) -> usize {
+        let text = self.or_default(name);
+        words.iter().position(|word| *word == text).unwrap_or_else(|| {
+            self.faults.push(format!("{name} must be one of: {}", words.join(", ")));
+            0
+        })
+    }
+
     fn seconds(&mut self, name: &'static str) -> Duration {
-        let default = SETTINGS.iter().find(|setting| setting.name == name).map_or("0", |setting| setting.default);
-        let text = self.get(name).unwrap_or_else(|| default.to_owned());
-        match text.parse::<u32>() {
+        match self.or_default(name).parse::<u32>() {
             Ok(seconds) if seconds <= 31 * 86_400 => Duration::from_secs(seconds.into()),
             _ => {
                 self.faults.push(format!("{name} must be a whole number of seconds, at most 31 days"));
@@ -260,6 +300,7 @@ impl Config {
             auth: AuthConfig::read(&mut reader),
             database: DatabaseConfig::read(&mut reader),
             http: HttpConfig::read(&mut reader),
+            chat: ChatConfig::read(&mut reader),
             log_level: reader.log_level(),
         };
         reader.or_faults(config)

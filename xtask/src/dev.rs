@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use shared::config::{Config, SETTINGS, environment};
+use shared::config::{self, Config, environment};
 
 use crate::functions::Profile;
 use crate::gateway::Gateway;
@@ -170,8 +170,7 @@ fn setting(name: &str) -> Option<String> {
 /// The settings of the functions: the environment's where it has them, else these defaults.
 fn settings(defaults: &[(&str, String)], given: &dyn Fn(&str) -> Option<String>) -> Vec<(String, String)> {
     let default = |name| defaults.iter().find(|(default, _)| *default == name).map(|(_, value)| value.clone());
-    SETTINGS
-        .iter()
+    config::settings()
         .filter_map(|setting| Some((setting.name.to_owned(), given(setting.name).or_else(|| default(setting.name))?)))
         .collect()
 }

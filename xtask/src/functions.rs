@@ -65,7 +65,7 @@ pub(crate) fn start(
             .env("AWS_LAMBDA_FUNCTION_NAME", binary)
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
             .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST");
-        for setting in shared::config::SETTINGS {
+        for setting in shared::config::settings() {
             program = program.without_env(setting.name);
         }
         for (name, value) in settings {

@@ -44,13 +44,15 @@ pub struct Endpoint {
     pub public: bool,
     /// Whether it needs the key set and the database, which are then reached before its first event.
     pub needs_backends: bool,
+    /// Whether its answer is streamed.
+    pub streams: bool,
 }
 
 impl Endpoint {
     /// An endpoint for signed-in users.
     #[must_use]
     pub const fn new(name: &'static str, method: Method, path: &'static str) -> Self {
-        Self { name, method, path, public: false, needs_backends: true }
+        Self { name, method, path, public: false, needs_backends: true, streams: false }
     }
 
     /// The same, for everyone.
@@ -64,6 +66,13 @@ impl Endpoint {
     #[must_use]
     pub const fn without_backends(mut self) -> Self {
         self.needs_backends = false;
+        self
+    }
+
+    /// The same, its answer streamed.
+    #[must_use]
+    pub const fn streaming(mut self) -> Self {
+        self.streams = true;
         self
     }
 

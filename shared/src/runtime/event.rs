@@ -158,21 +158,34 @@ impl<R> Answer<R> {
     /// A 400 with a problem document.
     #[must_use]
     pub fn bad_event(request_id: &str) -> Self {
-        let error = Error::new(Code::InvalidRequest, "The request can't be read as HTTP.");
-        let mut headers = serde_json::Map::new();
-        for (name, value) in SECURITY_HEADERS {
-            headers.insert(name.as_str().to_owned(), value.to_str().unwrap_or_default().into());
-        }
-        for (name, value) in [("content-type", PROBLEM_JSON), ("vary", "Origin"), ("x-request-id", request_id)] {
-            headers.insert(name.to_owned(), value.into());
-        }
+        let (parts, body) = bad_event(request_id).into_parts();
+        let headers: serde_json::Map<String, serde_json::Value> = parts
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str().to_owned(), value.to_str().unwrap_or_default().into()))
+            .collect();
         Self::BadEvent(serde_json::json!({
-            "statusCode": 400,
+            "statusCode": parts.status.as_u16(),
             "headers": headers,
-            "body": Problem::new(&error, Some(request_id)).to_json(),
+            "body": body,
             "isBase64Encoded": false,
         }))
     }
+}
+
+/// The response to an event that is no request: a 400 with a problem document.
+pub(super) fn bad_event(request_id: &str) -> http::Response<String> {
+    let error = Error::new(Code::InvalidRequest, "The request can't be read as HTTP.");
+    let mut response = http::Response::new(Problem::new(&error, Some(request_id)).to_json());
+    *response.status_mut() = http::StatusCode::BAD_REQUEST;
+    let headers = response.headers_mut();
+    headers.extend(SECURITY_HEADERS);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+    headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert(HeaderName::from_static("x-request-id"), id);
+    }
+    response
 }
 
 #[cfg(test)]
