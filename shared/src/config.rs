@@ -2,11 +2,13 @@
 //!
 //! All that is missing or malformed is reported at once.
 
+mod agent;
 mod chat;
 
 use std::fmt;
 use std::time::Duration;
 
+pub use agent::{AgentConfig, AgentProtocol, SendUser};
 pub use chat::ChatConfig;
 
 /// A setting, as the README's table shows it.
@@ -22,7 +24,7 @@ pub struct Setting {
 
 /// Every setting, in the order of the README's table.
 pub fn settings() -> impl Iterator<Item = &'static Setting> {
-    SETTINGS.iter().chain(chat::SETTINGS)
+    SETTINGS.iter().chain(agent::SETTINGS).chain(chat::SETTINGS)
 }
 
 /// The settings of every function.
@@ -136,6 +138,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// Who may call from a browser.
     pub http: HttpConfig,
+    /// The agent; none where Colloquy keeps histories only.
+    pub agent: Option<AgentConfig>,
     /// How answers are relayed.
     pub chat: ChatConfig,
     /// How much is logged.
@@ -300,6 +304,7 @@ impl Config {
             auth: AuthConfig::read(&mut reader),
             database: DatabaseConfig::read(&mut reader),
             http: HttpConfig::read(&mut reader),
+            agent: AgentConfig::read(&mut reader),
             chat: ChatConfig::read(&mut reader),
             log_level: reader.log_level(),
         };

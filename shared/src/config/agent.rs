@@ -1,0 +1,174 @@
+//! The agent's settings.
+
+use std::fmt;
+use std::time::Duration;
+
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
+use http::{HeaderName, HeaderValue};
+
+use super::{Reader, Setting, setting};
+
+/// The settings of the agent.
+pub(super) const SETTINGS: &[Setting] = &[
+    setting(
+        "AGENT_URL",
+        "none",
+        "The agent. `openai`: the base URL before `/chat/completions`, such as `https://api.openai.com/v1`; `ui-message-stream`: the URL itself. Unset, Colloquy keeps histories only and the chat routes answer 501",
+    ),
+    setting(
+        "AGENT_PROTOCOL",
+        "openai",
+        "`openai`: any OpenAI-compatible stream of chat completions; `ui-message-stream`: an agent that speaks the AI SDK's stream, which is checked, recorded and passed on",
+    ),
+    setting("AGENT_API_KEY", "none", "Sent to the agent as `Authorization: Bearer …`"),
+    setting("AGENT_MODEL", "none", "The `model` that is asked for; unset, the agent chooses (`openai`)"),
+    setting("AGENT_HEADERS", "none", "Further headers for the agent, a JSON object of texts: `{\"api-key\":\"…\"}`"),
+    setting("AGENT_SYSTEM_PROMPT", "none", "Goes before the history (`openai`)"),
+    setting(
+        "AGENT_HISTORY_MESSAGES",
+        "20",
+        "The most messages of a conversation that the agent is given, the question among them",
+    ),
+    setting("AGENT_HISTORY_CHARS", "24000", "The most characters of those messages; the question is always whole"),
+    setting(
+        "AGENT_SEND_USER",
+        "none",
+        "What the agent learns of who asks, for retrieval that filters per user. `id`: the user's id, in `X-Colloquy-User` (and as `user`, `openai`); `token`: the caller's own token, in `X-Colloquy-User-Token`, and as `Authorization: Bearer …` where AGENT_API_KEY isn't set",
+    ),
+    setting("AGENT_CONNECT_SECONDS", "5", "To reach the agent, TLS included"),
+    setting("AGENT_FIRST_BYTE_SECONDS", "60", "Until the first byte of its answer"),
+    setting("AGENT_IDLE_SECONDS", "30", "Between two bytes of its answer"),
+    setting("AGENT_TOTAL_SECONDS", "none", "For the whole answer; unset, the function's deadline"),
+];
+
+/// Where the agent is, how it is spoken to and how long it is waited for.
+#[derive(Clone)]
+pub struct AgentConfig {
+    /// Its URL: with [`AgentProtocol::OpenAi`] the base, which `/chat/completions` is appended to.
+    pub url: String,
+    /// What it speaks.
+    pub protocol: AgentProtocol,
+    /// Its key. Never printed.
+    pub api_key: Option<String>,
+    /// The model to ask for.
+    pub model: Option<String>,
+    /// Further headers. May hold secrets: never printed.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// What goes before the history.
+    pub system_prompt: Option<String>,
+    /// The most messages that it is given.
+    pub history_messages: u32,
+    /// The most characters of those messages.
+    pub history_chars: u32,
+    /// What it learns of who asks.
+    pub send_user: SendUser,
+    /// To reach it, TLS included.
+    pub connect_timeout: Duration,
+    /// Until the first byte of an answer.
+    pub first_byte_timeout: Duration,
+    /// Between two bytes of an answer.
+    pub idle_timeout: Duration,
+    /// For a whole answer; none where only the caller's deadline ends it.
+    pub total_timeout: Option<Duration>,
+}
+
+/// Prints no URL (its query may hold a key), no key, no header and no prompt.
+impl fmt::Debug for AgentConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AgentConfig")
+            .field("protocol", &self.protocol)
+            .field("model", &self.model)
+            .field("send_user", &self.send_user)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What an agent speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AgentProtocol {
+    /// A stream of OpenAI-compatible chat completions.
+    #[default]
+    OpenAi,
+    /// The AI SDK's UI message stream.
+    UiMessageStream,
+}
+
+/// What an agent learns of who asks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SendUser {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// The user's id.
+    Id,
+    /// The caller's own token.
+    Token,
+}
+
+impl AgentConfig {
+    /// An OpenAI-compatible agent at this URL, all else as where nothing is set.
+    #[must_use]
+    pub fn at(url: impl Into<String>) -> Self {
+        let mut reader = Reader { lookup: &|_| None, faults: Vec::new() };
+        Self::at_url(&mut reader, url.into())
+    }
+
+    /// `None` where there is no `AGENT_URL`.
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let url = reader.get("AGENT_URL")?;
+        let url = reader.url("AGENT_URL", url);
+        Some(Self::at_url(reader, url))
+    }
+
+    fn at_url(reader: &mut Reader<'_>, url: String) -> Self {
+        let protocols = [AgentProtocol::OpenAi, AgentProtocol::UiMessageStream];
+        let protocol = protocols[reader.word("AGENT_PROTOCOL", ["openai", "ui-message-stream"])];
+        let send_users = [SendUser::Nothing, SendUser::Id, SendUser::Token];
+        let send_user = send_users[reader.word("AGENT_SEND_USER", ["none", "id", "token"])];
+        let api_key = reader.get("AGENT_API_KEY");
+        if api_key.as_deref().is_some_and(|key| HeaderValue::from_str(key).is_err()) {
+            reader.faults.push("AGENT_API_KEY has characters that no header may have".to_owned());
+        }
+        Self {
+            url,
+            protocol,
+            api_key,
+            model: reader.get("AGENT_MODEL"),
+            headers: headers(reader),
+            system_prompt: reader.get("AGENT_SYSTEM_PROMPT"),
+            history_messages: number(reader, "AGENT_HISTORY_MESSAGES", 1, 1000),
+            history_chars: number(reader, "AGENT_HISTORY_CHARS", 1, 4_000_000),
+            send_user,
+            connect_timeout: reader.seconds("AGENT_CONNECT_SECONDS"),
+            first_byte_timeout: reader.seconds("AGENT_FIRST_BYTE_SECONDS"),
+            idle_timeout: reader.seconds("AGENT_IDLE_SECONDS"),
+            total_timeout: reader.get("AGENT_TOTAL_SECONDS").is_some().then(|| reader.seconds("AGENT_TOTAL_SECONDS")),
+        }
+    }
+}
+
+fn number(reader: &mut Reader<'_>, name: &'static str, least: u32, most: u32) -> u32 {
+    // Within its bounds it fits.
+    u32::try_from(reader.number(name, least.into(), most.into())).unwrap_or(most)
+}
+
+/// The headers that say how the body is sent; the HTTP client's own affair.
+const OWN: [HeaderName; 5] = [CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING];
+
+fn headers(reader: &mut Reader<'_>) -> Vec<(HeaderName, HeaderValue)> {
+    let Some(text) = reader.get("AGENT_HEADERS") else { return Vec::new() };
+    let read = |(name, value): (&String, &serde_json::Value)| {
+        let name = HeaderName::try_from(name).ok().filter(|name| !OWN.contains(name))?;
+        let mut value = HeaderValue::from_str(value.as_str()?).ok()?;
+        value.set_sensitive(true);
+        Some((name, value))
+    };
+    let members = serde_json::from_str::<serde_json::Map<_, _>>(&text).ok();
+    members.and_then(|members| members.iter().map(read).collect()).unwrap_or_else(|| {
+        reader.faults.push(
+            "AGENT_HEADERS must be a JSON object of header names and texts, without those that frame a request"
+                .to_owned(),
+        );
+        Vec::new()
+    })
+}
