@@ -12,12 +12,12 @@ use crate::progress::say;
 use crate::running::Running;
 use crate::tour::ReadyFile;
 use crate::user::User;
-use crate::{auth_server, functions, local_database, migration, ports, tools, tour, workspace};
+use crate::{agent, auth_server, functions, local_database, migration, ports, tools, tour, workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Where the API listens; Better Auth and PostgreSQL get the next two ports
-    #[arg(long, default_value_t = 9000, value_parser = clap::value_parser!(u16).range(1024..=65533))]
+    /// Where the API listens; Better Auth, PostgreSQL and the development agent get the next three ports
+    #[arg(long, default_value_t = 9000, value_parser = clap::value_parser!(u16).range(1024..=65532))]
     port: u16,
     /// Begin with an empty database
     #[arg(long)]
@@ -28,7 +28,7 @@ pub(crate) struct Options {
     /// How many requests a function serves at a time
     #[arg(long, default_value_t = 3)]
     instances: usize,
-    /// Keep {"apiUrl","authUrl","databaseUrl","ownerDatabaseUrl"} there from when every endpoint answers to the end
+    /// Keep {"apiUrl","authUrl","agentUrl","databaseUrl","ownerDatabaseUrl"} there from when every endpoint answers to the end
     #[arg(long, value_name = "PATH")]
     ready_file: Option<PathBuf>,
 }
@@ -37,6 +37,7 @@ pub(crate) struct Options {
 pub(crate) struct Addresses {
     pub(crate) api: String,
     pub(crate) auth: String,
+    pub(crate) agent: String,
     pub(crate) database: String,
     pub(crate) owner_database: Option<String>,
 }
@@ -46,6 +47,7 @@ struct Given {
     database: Option<String>,
     owner_database: Option<String>,
     auth: Option<String>,
+    agent: Option<String>,
 }
 
 pub(crate) async fn run(options: &Options, running: &mut Running) -> Result<ExitCode> {
@@ -58,6 +60,9 @@ pub(crate) async fn run(options: &Options, running: &mut Running) -> Result<Exit
     check_port(options.port, options)?;
     if given.auth.is_none() {
         check_port(options.auth_port(), options)?;
+    }
+    if given.agent.is_none() {
+        check_port(options.agent_port(), options)?;
     }
 
     let binaries = if options.release { Profile::Release } else { Profile::Dev }.build().await?;
@@ -115,6 +120,11 @@ async fn start_servers(
             defaults.push(("ISSUER_ID", "development".to_owned()));
         }
     }
+    if given.agent.is_none() {
+        say("starting the development agent");
+        running.add(agent::start(options.agent_port(), false, &logs.join("agent.log")).await?);
+        defaults.push(("AGENT_MODEL", agent::MODEL.to_owned()));
+    }
     match &owner_database {
         Some(url) => migration::migrate(url, app_password.as_deref()).await.map_err(|error| {
             if given.database.is_none() { error.context("`--fresh` begins with an empty database") } else { error }
@@ -125,11 +135,13 @@ async fn start_servers(
     let addresses = Addresses {
         api: format!("http://127.0.0.1:{}", options.port),
         auth: given.auth.unwrap_or_else(|| auth_server::url(options.auth_port())),
+        agent: given.agent.unwrap_or_else(|| agent::url(options.agent_port())),
         database: database.unwrap_or_default(),
         owner_database,
     };
     defaults.push(("DATABASE_URL", addresses.database.clone()));
     defaults.push(("AUTH_URL", addresses.auth.clone()));
+    defaults.push(("AGENT_URL", addresses.agent.clone()));
     Ok((addresses, defaults))
 }
 
@@ -141,6 +153,10 @@ impl Options {
     fn database_port(&self) -> u16 {
         self.port + 2
     }
+
+    fn agent_port(&self) -> u16 {
+        self.port + 3
+    }
 }
 
 impl Given {
@@ -149,6 +165,7 @@ impl Given {
             database: setting("DATABASE_URL"),
             owner_database: setting("MIGRATE_DATABASE_URL"),
             auth: setting("AUTH_URL"),
+            agent: setting("AGENT_URL"),
         };
         if given.owner_database.is_some() && given.database.is_none() {
             bail!(

@@ -1,7 +1,8 @@
-//! The developer's commands: `cargo xtask dev`, `test`, `migrate`, `check` and `bench`.
+//! The developer's commands: `cargo xtask dev`, `test`, `agent`, `migrate`, `check` and `bench`.
 
 #![warn(unused_crate_dependencies)]
 
+mod agent;
 mod auth_server;
 mod bench;
 mod certificates;
@@ -45,6 +46,8 @@ enum Command {
     Dev(dev::Options),
     /// Run all tests, with servers of their own
     Test(test::Options),
+    /// Run the development agent alone
+    Agent(agent::Options),
     /// Measure the functions as they are deployed, each figure beside its floor
     Bench(bench::Options),
     /// Check format, lints, docs, SQL statements and licences
@@ -77,6 +80,7 @@ async fn run(command: &Command, running: &mut Running) -> Result<ExitCode> {
     match command {
         Command::Dev(options) => dev::run(options, running).await,
         Command::Test(options) => test::run(options, running).await,
+        Command::Agent(options) => agent::run(options).await,
         Command::Bench(options) => bench::run(options, running).await,
         Command::Check => check::run(running).await,
         Command::Migrate => migration::run().await,

@@ -11,7 +11,7 @@ use crate::progress::{say, warn};
 use crate::running::Running;
 use crate::tools::Tools;
 use crate::user::User;
-use crate::{auth_server, pgbouncer, ports, secrets, tools};
+use crate::{agent, auth_server, pgbouncer, ports, secrets, tools};
 
 /// For a server that has to create its files first, on a busy machine.
 pub(crate) const START: Duration = Duration::from_mins(2);
@@ -22,9 +22,10 @@ pub(crate) struct Services {
     pub(crate) pgbouncer_port: Option<u16>,
     pub(crate) passwords: Passwords,
     pub(crate) auth_url: String,
+    pub(crate) agent_url: String,
 }
 
-/// Starts PostgreSQL (all versions that there are), PgBouncer and Better Auth.
+/// Starts PostgreSQL (all versions that there are), PgBouncer, Better Auth and the agent that the tests script.
 pub(crate) async fn start(
     tools: &Tools,
     user: &User,
@@ -66,13 +67,16 @@ pub(crate) async fn start(
     running.add(auth_server::start(&tools.node, port, &url, &secrets::password()?, &log).await?);
 
     let auth_url = auth_server::url(port);
+    let port = ports::free()?;
+    running.add(agent::start(port, true, &logs.join("agent.log")).await?);
+    let agent_url = agent::url(port);
     let names: Vec<&str> = databases.iter().map(|server| server.name).collect();
     say(&format!(
-        "{}{} and Better Auth run",
+        "{}{}, Better Auth and the development agent run",
         names.join(", "),
         if pgbouncer_port.is_some() { ", PgBouncer" } else { "" }
     ));
-    Ok(Services { databases, pgbouncer_port, passwords, auth_url })
+    Ok(Services { databases, pgbouncer_port, passwords, auth_url, agent_url })
 }
 
 async fn start_postgres(
@@ -111,6 +115,7 @@ impl Services {
         more["appPassword"] = self.passwords.app.as_str().into();
         more["ownerPassword"] = self.passwords.owner.as_str().into();
         more["authUrl"] = self.auth_url.as_str().into();
+        more["agentUrl"] = self.agent_url.as_str().into();
         more
     }
 }

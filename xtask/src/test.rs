@@ -14,7 +14,7 @@ use crate::progress::say;
 use crate::running::Running;
 use crate::services::Services;
 use crate::user::User;
-use crate::{functions, migration, pgbouncer, ports, services, tools, workspace};
+use crate::{agent, functions, migration, pgbouncer, ports, services, tools, workspace};
 
 /// The variable that tells the suite where its servers are.
 const VARIABLE: &str = "COLLOQUY_TEST";
@@ -81,8 +81,13 @@ async fn start_functions(services: &Services, binaries: &Path, logs: &Path, runn
     server.create_database(DATABASE, OWNER).await.context("couldn't make the functions' database")?;
     migration::migrate(&server.owner_url(DATABASE), Some(&services.passwords.app)).await?;
     let gateway = Gateway::start(ports::free()?, logs, running).await?;
-    let settings = [("DATABASE_URL", server.app_url(DATABASE)), ("AUTH_URL", services.auth_url.clone())]
-        .map(|(name, value)| (name.to_owned(), value));
+    let settings = [
+        ("DATABASE_URL", server.app_url(DATABASE)),
+        ("AUTH_URL", services.auth_url.clone()),
+        ("AGENT_URL", services.agent_url.clone()),
+        ("AGENT_MODEL", agent::MODEL.to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value));
     functions::start(binaries, gateway, INSTANCES, &settings, logs, running)?;
     gateway.wait_for_endpoints(logs, running).await?;
     Ok(gateway)

@@ -11,7 +11,7 @@ use crate::user::User;
 
 /// Where everything listens, and five lines to try it.
 pub(crate) fn text(addresses: &Addresses, logs: &Path) -> String {
-    let Addresses { api, auth, .. } = addresses;
+    let Addresses { api, auth, agent, .. } = addresses;
     let database = addresses.owner_database.as_ref().unwrap_or(&addresses.database);
     format!(
         "
@@ -19,6 +19,7 @@ Colloquy runs. Ctrl-C stops it.
 
   API          {api}
   Better Auth  {auth}
+  Agent        {agent}
   PostgreSQL   {database}
   Logs         {logs}
 
@@ -71,6 +72,7 @@ impl ReadyFile {
         let ready = json!({
             "apiUrl": addresses.api,
             "authUrl": addresses.auth,
+            "agentUrl": addresses.agent,
             "databaseUrl": addresses.database,
             "ownerDatabaseUrl": addresses.owner_database,
         });
