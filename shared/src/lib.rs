@@ -3,7 +3,7 @@
 //! | floor | modules |
 //! |---|---|
 //! | top | [`runtime`], [`http`] |
-//! | middle | [`db`], [`auth`] |
+//! | middle | [`db`], [`auth`], [`ui_stream`] |
 //! | | [`config`] |
 //! | ground | [`error`], [`model`], [`id`], [`clock`] |
 #![warn(missing_docs, unused_crate_dependencies)]
@@ -18,3 +18,4 @@ pub mod id;
 pub mod model;
 pub mod runtime;
 pub mod tls;
+pub mod ui_stream;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floor of each module of `shared`, the ground floor being 0.
-const FLOORS: [(&str, u8); 11] = [
+const FLOORS: [(&str, u8); 12] = [
     ("error", 0),
     ("model", 0),
     ("id", 0),
@@ -13,6 +13,7 @@ const FLOORS: [(&str, u8); 11] = [
     ("config", 1),
     ("auth", 2),
     ("db", 2),
+    ("ui_stream", 2),
     ("http", 3),
     ("runtime", 3),
     ("lib", 4),

@@ -1,0 +1,88 @@
+//! Messages as a front end holds them.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::id::MessageId;
+use crate::model::{Message, Role, Status};
+
+/// Who speaks, in the AI SDK's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum UiRole {
+    /// Instructions to the agent.
+    System,
+    /// The reader.
+    User,
+    /// The agent; tools speak through it, for the SDK has no role for them.
+    Assistant,
+}
+
+impl From<Role> for UiRole {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::System => Self::System,
+            Role::User => Self::User,
+            Role::Assistant | Role::Tool => Self::Assistant,
+        }
+    }
+}
+
+/// A message as `useChat` takes it: the AI SDK's `UIMessage`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UiMessage {
+    /// The client's own name of it where there is one, so that ids survive a reload; else ours.
+    pub id: String,
+    /// Who speaks.
+    pub role: UiRole,
+    /// The client's own data, and of ours `createdAt`, `status`, `parentId`, `usage` and `model`.
+    #[schema(value_type = Object)]
+    pub metadata: Map<String, Value>,
+    /// What it says.
+    #[schema(value_type = Vec<Object>)]
+    pub parts: Box<RawValue>,
+}
+
+impl From<&Message> for UiMessage {
+    fn from(message: &Message) -> Self {
+        let mut metadata: Map<String, Value> = serde_json::from_str(message.metadata.get()).unwrap_or_default();
+        metadata.extend(start_metadata(message.created_at, message.parent_id));
+        let usage = message.usage.as_ref().and_then(|usage| serde_json::from_str(usage.get()).ok());
+        metadata.extend(finish_metadata(message.status, usage.as_ref(), message.model.as_deref()));
+        Self { id: id_of(message), role: message.role.into(), metadata, parts: message.parts.clone() }
+    }
+}
+
+pub(super) fn id_of(message: &Message) -> String {
+    message.client_id.clone().unwrap_or_else(|| message.id.to_string())
+}
+
+/// What the `start` frame tells of an answer. With [`finish_metadata`] merged into it, it is what the answer's
+/// [`UiMessage`] says after a reload.
+#[must_use]
+pub fn start_metadata(created_at: Timestamp, parent: Option<MessageId>) -> Map<String, Value> {
+    let mut metadata = Map::new();
+    metadata.insert("createdAt".to_owned(), created_at.to_string().into());
+    metadata.insert("status".to_owned(), Status::InProgress.as_str().into());
+    if let Some(parent) = parent {
+        metadata.insert("parentId".to_owned(), parent.to_string().into());
+    }
+    metadata
+}
+
+/// What the frame that ends an answer tells of it.
+#[must_use]
+pub fn finish_metadata(status: Status, usage: Option<&Map<String, Value>>, model: Option<&str>) -> Map<String, Value> {
+    let mut metadata = Map::new();
+    metadata.insert("status".to_owned(), status.as_str().into());
+    if let Some(usage) = usage {
+        metadata.insert("usage".to_owned(), usage.clone().into());
+    }
+    if let Some(model) = model {
+        metadata.insert("model".to_owned(), model.into());
+    }
+    metadata
+}
