@@ -48,12 +48,18 @@ pub struct UiMessage {
 
 impl From<&Message> for UiMessage {
     fn from(message: &Message) -> Self {
-        let mut metadata: Map<String, Value> = serde_json::from_str(message.metadata.get()).unwrap_or_default();
+        let mut metadata = stored_metadata(message);
         metadata.extend(start_metadata(message.created_at, message.parent_id));
         let usage = message.usage.as_ref().and_then(|usage| serde_json::from_str(usage.get()).ok());
         metadata.extend(finish_metadata(message.status, usage.as_ref(), message.model.as_deref()));
         Self { id: id_of(message), role: message.role.into(), metadata, parts: message.parts.clone() }
     }
+}
+
+/// The client's own data, or what the agent added while it answered.
+pub(super) fn stored_metadata(message: &Message) -> Map<String, Value> {
+    // A column of PostgreSQL's, which holds an object.
+    serde_json::from_str(message.metadata.get()).unwrap_or_default()
 }
 
 pub(super) fn id_of(message: &Message) -> String {

@@ -7,14 +7,20 @@ use serde_json::Value;
 use crate::ui_stream::Chunk;
 use crate::ui_stream::field::{BadChunk, ProviderMetadata};
 
+/// The most texts, and the most reasonings, that may be open at once.
+const OPEN: usize = 100;
+
+/// What a reader is told of a tool whose input never became whole.
+const INPUT_CUT: &str = "The answer ended before the tool's input was complete.";
+
 /// Watches a stream's frames: which texts, reasonings and tool inputs have begun and not ended.
 #[derive(Debug, Default)]
 pub struct OpenParts {
     texts: Vec<String>,
     reasonings: Vec<String>,
     calls: BTreeMap<String, Call>,
-    /// The steps that have begun.
-    step: u32,
+    /// How many steps have begun.
+    step: usize,
 }
 
 /// A call of a tool.
@@ -23,26 +29,179 @@ struct Call {
     tool_name: String,
     dynamic: bool,
     /// The step in which it began.
-    step: u32,
-    /// Its input as it streams; none once it is whole.
+    step: usize,
+    /// Its input so far; none once it is whole.
     input: Option<String>,
 }
 
 impl OpenParts {
-    /// Takes note of the next frame, or says why it can't stand there. After that nothing is noted of it.
+    /// Takes note of the next frame, or says why it can't stand there; then nothing is noted of it.
+    ///
+    /// Refused is what ends a front end's stream (the SDK looks the part up and throws), and what it survives only by
+    /// showing a part twice or never ended.
     pub fn observe(&mut self, chunk: &Chunk) -> Result<(), BadChunk> {
-        let _ = (chunk, &self.texts);
-        Ok(())
+        self.note(chunk).map_err(|fault| BadChunk::Order { chunk: chunk.kind(), fault })
     }
 
-    /// The frames that end what is open, when a stream is cut there.
+    fn note(&mut self, chunk: &Chunk) -> Result<(), &'static str> {
+        match chunk {
+            Chunk::TextStart { id, .. } => begin(&mut self.texts, id),
+            Chunk::TextDelta { id, .. } => find(&self.texts, id).map(drop),
+            Chunk::TextEnd { id, .. } => end(&mut self.texts, id),
+            Chunk::ReasoningStart { id, .. } => begin(&mut self.reasonings, id),
+            Chunk::ReasoningDelta { id, .. } => find(&self.reasonings, id).map(drop),
+            Chunk::ReasoningEnd { id, .. } => end(&mut self.reasonings, id),
+            Chunk::ToolInputStart { tool_call_id, tool_name, dynamic, .. } => {
+                if self.current_call(tool_call_id).is_some() {
+                    return Err("begins a call that has begun already");
+                }
+                self.begin_call(tool_call_id, tool_name, *dynamic, Some(String::new()));
+                Ok(())
+            }
+            Chunk::ToolInputDelta { tool_call_id, input_text_delta } => {
+                let input = self.current_call(tool_call_id).and_then(|call| call.input.as_mut());
+                input.map(|input| input.push_str(input_text_delta)).ok_or("continues no tool input that is open")
+            }
+            Chunk::ToolInputAvailable { tool_call_id, tool_name, dynamic, .. } => {
+                match self.current_call(tool_call_id) {
+                    Some(call) if call.dynamic != dynamic.unwrap_or_default() => {
+                        Err("is dynamic where the call's first frame wasn't, or the reverse")
+                    }
+                    Some(call) => {
+                        call.input = None;
+                        Ok(())
+                    }
+                    None => {
+                        self.begin_call(tool_call_id, tool_name, *dynamic, None);
+                        Ok(())
+                    }
+                }
+            }
+            Chunk::ToolInputError { tool_call_id, tool_name, dynamic, .. } => {
+                match self.current_call(tool_call_id) {
+                    Some(call) => call.input = None,
+                    None => self.begin_call(tool_call_id, tool_name, *dynamic, None),
+                }
+                Ok(())
+            }
+            Chunk::ToolApprovalRequest { tool_call_id, .. }
+            | Chunk::ToolOutputAvailable { tool_call_id, .. }
+            | Chunk::ToolOutputError { tool_call_id, .. }
+            | Chunk::ToolOutputDenied { tool_call_id } => {
+                self.calls.contains_key(tool_call_id).then_some(()).ok_or("is about a call that never began")
+            }
+            Chunk::StartStep => {
+                self.step += 1;
+                Ok(())
+            }
+            // The SDK forgets them with the step, without having ended them.
+            Chunk::FinishStep if !self.texts.is_empty() || !self.reasonings.is_empty() => {
+                Err("ends a step in which a text or a reasoning is open")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The frames that end what is open, as it must be before the stream or a step ends: texts, reasonings, and as
+    /// failed the tool inputs that aren't whole, which a front end would show as being written for ever.
     #[must_use]
     pub fn close(&mut self) -> Vec<Chunk> {
-        Vec::new()
+        let texts = self.texts.drain(..).map(|id| Chunk::TextEnd { id, provider_metadata: None });
+        let reasonings = self.reasonings.drain(..).map(|id| Chunk::ReasoningEnd { id, provider_metadata: None });
+        let calls = self.calls.iter_mut().filter(|(_, call)| call.step == self.step).filter_map(|(id, call)| {
+            Some(Chunk::ToolInputError {
+                tool_call_id: id.clone(),
+                tool_name: call.tool_name.clone(),
+                input: call.input.take()?.into(),
+                provider_executed: None,
+                provider_metadata: None,
+                tool_metadata: None,
+                dynamic: call.dynamic.then_some(true),
+                error_text: INPUT_CUT.to_owned(),
+                title: None,
+            })
+        });
+        texts.chain(reasonings).chain(calls).collect()
+    }
+
+    /// The frames that must come before `next`, where an agent leaves them out: a step and a stream end what is open.
+    #[must_use]
+    pub fn close_before(&mut self, next: &Chunk) -> Vec<Chunk> {
+        if matches!(next, Chunk::FinishStep) || next.is_terminal() { self.close() } else { Vec::new() }
+    }
+
+    /// A call of this step. The SDK looks no further for the frames of an input: agents name calls anew in each step.
+    fn current_call(&mut self, id: &str) -> Option<&mut Call> {
+        self.calls.get_mut(id).filter(|call| call.step == self.step)
+    }
+
+    fn begin_call(&mut self, id: &str, tool_name: &str, dynamic: Option<bool>, input: Option<String>) {
+        let dynamic = dynamic.unwrap_or_default();
+        let call = Call { tool_name: tool_name.to_owned(), dynamic, step: self.step, input };
+        self.calls.insert(id.to_owned(), call);
     }
 }
 
-/// Appends a frame to stored ones. A delta that continues the last frame's becomes one with it.
+fn begin(open: &mut Vec<String>, id: &str) -> Result<(), &'static str> {
+    if open.iter().any(|known| known == id) {
+        return Err("begins a part that is open already");
+    }
+    if open.len() == OPEN {
+        return Err("begins a part while too many are open");
+    }
+    open.push(id.to_owned());
+    Ok(())
+}
+
+fn find(open: &[String], id: &str) -> Result<usize, &'static str> {
+    open.iter().rposition(|known| known == id).ok_or("belongs to no part that is open")
+}
+
+fn end(open: &mut Vec<String>, id: &str) -> Result<(), &'static str> {
+    open.remove(find(open, id)?);
+    Ok(())
+}
+
+/// A delta, whatever it is of.
+struct Delta<'a> {
+    id_name: &'static str,
+    id: &'a str,
+    text_name: &'static str,
+    text: &'a str,
+    provider_metadata: Option<&'a ProviderMetadata>,
+}
+
+impl<'a> Delta<'a> {
+    fn of(chunk: &'a Chunk) -> Option<Self> {
+        match chunk {
+            Chunk::TextDelta { id, delta, provider_metadata }
+            | Chunk::ReasoningDelta { id, delta, provider_metadata } => {
+                let provider_metadata = provider_metadata.as_ref();
+                Some(Self { id_name: "id", id, text_name: "delta", text: delta, provider_metadata })
+            }
+            Chunk::ToolInputDelta { tool_call_id: id, input_text_delta: text } => {
+                Some(Self { id_name: "toolCallId", id, text_name: "inputTextDelta", text, provider_metadata: None })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Appends a frame to stored ones. A delta that continues the last of them becomes one with it; a reader ends with the
+/// same message.
 pub fn merge(frames: &mut Vec<Value>, next: &Chunk) {
+    if let Some(delta) = Delta::of(next)
+        && let Some(Value::Object(last)) = frames.last_mut()
+        && last.get("type").is_some_and(|kind| kind == next.kind())
+        && last.get(delta.id_name).is_some_and(|id| id == delta.id)
+        && let Some(Value::String(text)) = last.get_mut(delta.text_name)
+    {
+        text.push_str(delta.text);
+        // What a provider adds replaces what it added before: so does a reader of the two frames.
+        if let Some(metadata) = delta.provider_metadata {
+            last.insert("providerMetadata".to_owned(), serde_json::to_value(metadata).unwrap_or_default());
+        }
+        return;
+    }
     frames.push(next.to_json());
 }

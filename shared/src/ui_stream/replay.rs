@@ -1,13 +1,163 @@
 //! A stored answer as a stream.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::model::Message;
+use crate::model::{Message, Status};
+use crate::ui_stream::field::Field;
+use crate::ui_stream::message::{id_of, stored_metadata};
+use crate::ui_stream::{Chunk, FinishReason, ProviderMetadata, finish_metadata, start_metadata};
+
+type Object = Map<String, Value>;
 
 /// The frames of a stored answer: a front end that reads them has the message's parts and metadata, as if it had seen the
-/// answer come.
+/// answer come. A part of a type that no frame makes is left out.
 #[must_use]
 pub fn of_message(message: &Message) -> Vec<Value> {
-    let _ = message;
-    Vec::new()
+    let mut metadata = stored_metadata(message);
+    metadata.extend(start_metadata(message.created_at, message.parent_id));
+    let mut frames = vec![Chunk::Start { message_id: Some(id_of(message)), message_metadata: Some(metadata) }];
+    let parts: Vec<Object> = serde_json::from_str(message.parts.get()).unwrap_or_default();
+    let mut in_step = false;
+    for (n, part) in parts.into_iter().enumerate() {
+        if part.get("type").is_some_and(|kind| kind == "step-start") && std::mem::replace(&mut in_step, true) {
+            frames.push(Chunk::FinishStep);
+        }
+        frames.extend(of_part(part, n));
+    }
+    if in_step {
+        frames.push(Chunk::FinishStep);
+    }
+    let usage = message.usage.as_ref().and_then(|usage| serde_json::from_str(usage.get()).ok());
+    let metadata = finish_metadata(message.status, usage.as_ref(), message.model.as_deref());
+    frames.extend(ending(message.status, metadata));
+    frames.iter().map(Chunk::to_json).collect()
+}
+
+/// The frames with which an answer ends, by how far it came.
+fn ending(status: Status, metadata: Object) -> Vec<Chunk> {
+    let error_text = match status {
+        Status::Complete => {
+            return vec![Chunk::Finish { finish_reason: Some(FinishReason::Stop), message_metadata: Some(metadata) }];
+        }
+        Status::Stopped => {
+            return vec![Chunk::MessageMetadata { message_metadata: metadata }, Chunk::Abort { reason: None }];
+        }
+        Status::Failed => "The agent failed to answer.",
+        // One that is still being written has no business here; without a last frame it would pass for complete.
+        Status::Incomplete | Status::InProgress => "The answer was cut off.",
+    };
+    vec![Chunk::MessageMetadata { message_metadata: metadata }, Chunk::Error { error_text: error_text.to_owned() }]
+}
+
+/// The frames of the `n`th part.
+fn of_part(mut part: Object, n: usize) -> Vec<Chunk> {
+    let Some(kind) = text_of(&mut part, "type") else { return Vec::new() };
+    match kind.as_str() {
+        "text" => {
+            let Some(text) = text_of(&mut part, "text") else { return Vec::new() };
+            let id = format!("text-{n}");
+            let start = Chunk::TextStart { id: id.clone(), provider_metadata: provider_metadata(&mut part) };
+            let delta = Chunk::TextDelta { id: id.clone(), delta: text, provider_metadata: None };
+            vec![start, delta, Chunk::TextEnd { id, provider_metadata: None }]
+        }
+        "reasoning" => {
+            let Some(text) = text_of(&mut part, "text") else { return Vec::new() };
+            let id = text_of(&mut part, "id").unwrap_or_else(|| format!("reasoning-{n}"));
+            let start = Chunk::ReasoningStart { id: id.clone(), provider_metadata: provider_metadata(&mut part) };
+            let delta = Chunk::ReasoningDelta { id: id.clone(), delta: text, provider_metadata: None };
+            vec![start, delta, Chunk::ReasoningEnd { id, provider_metadata: None }]
+        }
+        "step-start" => vec![Chunk::StartStep],
+        "dynamic-tool" => of_call(&part, None),
+        _ => match kind.strip_prefix("tool-") {
+            Some(tool) => of_call(&part, Some(tool)),
+            // These parts are their frames. What isn't one is a part that only a later version of the SDK knows.
+            None => frame(&kind, part).into_iter().collect(),
+        },
+    }
+}
+
+fn text_of(part: &mut Object, name: &str) -> Option<String> {
+    match part.remove(name) {
+        Some(Value::String(text)) => Some(text),
+        _ => None,
+    }
+}
+
+fn provider_metadata(part: &mut Object) -> Option<ProviderMetadata> {
+    Field::read(part.remove("providerMetadata")).unwrap_or_default()
+}
+
+/// The frame of this type with these members, if they make one.
+fn frame(kind: &str, mut members: Object) -> Option<Chunk> {
+    members.insert("type".to_owned(), kind.into());
+    Chunk::parse(Value::Object(members)).ok()
+}
+
+/// The frames that bring a call of a tool to the state in which it is; `tool` is its name where the front end's types
+/// know it.
+fn of_call(part: &Object, tool: Option<&str>) -> Vec<Chunk> {
+    // The members of a frame, each from a member of the part.
+    let members = |names: &[(&str, &str)]| {
+        let members =
+            names.iter().filter_map(|(frame, part_name)| Some(((*frame).to_owned(), part.get(*part_name)?.clone())));
+        members.collect::<Object>()
+    };
+    let call = |more: &[(&str, &str)]| {
+        let mut call =
+            members(&[("toolCallId", "toolCallId"), ("toolName", "toolName"), ("toolMetadata", "toolMetadata")]);
+        call.extend(members(&[("providerExecuted", "providerExecuted"), ("title", "title")]));
+        call.extend(members(more));
+        match tool {
+            Some(tool) => call.insert("toolName".to_owned(), tool.into()),
+            None => call.insert("dynamic".to_owned(), true.into()),
+        };
+        call
+    };
+    let result = |more: &[(&str, &str)]| {
+        let mut result = members(&[("toolCallId", "toolCallId"), ("providerMetadata", "resultProviderMetadata")]);
+        result.extend(members(more));
+        result
+    };
+    const CALL: (&str, &str) = ("providerMetadata", "callProviderMetadata");
+    let begun = || frame("tool-input-start", call(&[CALL, ("inputEncoding", "inputEncoding")]));
+    let streamed =
+        || frame("tool-input-delta", members(&[("toolCallId", "toolCallId"), ("inputTextDelta", "rawInput")]));
+    let given = || frame("tool-input-available", call(&[CALL, ("input", "input")]));
+    let approval = || {
+        let approval = part.get("approval")?.as_object()?;
+        let names = [
+            ("approvalId", "id"),
+            ("approvalDescriptor", "descriptor"),
+            ("inputSchemaInput", "inputSchemaInput"),
+            ("signature", "signature"),
+        ];
+        let mut request = members(&[("toolCallId", "toolCallId")]);
+        request.extend(names.iter().filter_map(|(name, own)| Some(((*name).to_owned(), approval.get(*own)?.clone()))));
+        frame("tool-approval-request", request)
+    };
+    let failed = || frame("tool-output-error", result(&[("errorText", "errorText")]));
+    let frames = match part.get("state").and_then(Value::as_str) {
+        Some("input-streaming") => vec![begun(), streamed()],
+        // An input that couldn't be used stands there as it came.
+        Some("output-error") if !part.contains_key("input") => {
+            let wrong =
+                [("input", "rawInput"), ("errorText", "errorText"), ("providerMetadata", "resultProviderMetadata")];
+            vec![begun(), frame("tool-input-error", call(&wrong))]
+        }
+        Some("output-error") if part.contains_key("rawInput") => vec![begun(), streamed(), failed()],
+        Some("output-error") => vec![given(), approval(), failed()],
+        Some("output-available") => {
+            vec![
+                given(),
+                approval(),
+                frame("tool-output-available", result(&[("output", "output"), ("preliminary", "preliminary")])),
+            ]
+        }
+        Some("output-denied") => {
+            vec![given(), approval(), frame("tool-output-denied", members(&[("toolCallId", "toolCallId")]))]
+        }
+        _ => vec![given(), approval()],
+    };
+    frames.into_iter().flatten().collect()
 }
