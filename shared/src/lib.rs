@@ -3,11 +3,12 @@
 //! | floor | modules |
 //! |---|---|
 //! | top | [`runtime`], [`http`] |
-//! | middle | [`db`], [`auth`], [`ui_stream`] |
+//! | middle | [`db`], [`auth`], [`agent`], [`ui_stream`] |
 //! | | [`config`] |
 //! | ground | [`error`], [`model`], [`id`], [`clock`] |
 #![warn(missing_docs, unused_crate_dependencies)]
 
+pub mod agent;
 pub mod auth;
 pub mod clock;
 pub mod config;

@@ -22,6 +22,7 @@ pub use message::{Appended, Branch, Message, MessageFilter, Origin, Role, Status
 pub use new_message::{NewMessage, NewMessages, Parent, Part};
 pub use new_turn::{Ask, Question, Turn};
 pub use page::{BadCursor, ConversationCursor, Cursor, MessageCursor, Order, Page, PageSize};
+pub(crate) use source::is_web_url;
 pub use source::{NewSources, Source};
 pub use turn::{
     Ended, Ending, FoundRun, HistoryMessage, Quota, QuotaState, RunChunk, RunPage, RunState, StartedTurn, TurnRules,

@@ -45,3 +45,28 @@ pub const PAGE_MAX: u16 = 100;
 /// The most bytes of a token. API Gateway takes 10,240 bytes of headers in all.
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html>
 pub const TOKEN_BYTES: usize = 8 * 1024;
+
+/// The most bytes of an answer's frames, as compact JSON; an agent that sends more has failed.
+pub const ANSWER_BYTES: usize = PARTS_BYTES;
+/// The most bytes of one event of an agent's stream. Some put all that they retrieved into one.
+pub const AGENT_EVENT_BYTES: usize = 2 * 1024 * 1024;
+/// The most bytes of an agent's stream, all that isn't kept of it included.
+pub const AGENT_STREAM_BYTES: usize = 64 * 1024 * 1024;
+/// The most sources of an answer; further ones are left out.
+pub const ANSWER_SOURCES: usize = 100;
+/// The most bytes of an answer's sources, as compact JSON; further ones are left out.
+pub const ANSWER_SOURCES_BYTES: usize = 256 * 1024;
+/// The most characters that are kept of the passage that an agent used.
+pub const SNIPPET_CHARS: usize = 2_000;
+/// The most characters that are kept of the title that an agent gives a source.
+pub const SOURCE_TITLE_CHARS: usize = 300;
+/// The most bytes that are kept of what else an agent says of a source, as compact JSON.
+pub const SOURCE_EXTRA_BYTES: usize = 4 * 1024;
+/// The most bytes of a link to a source.
+pub const SOURCE_URL_BYTES: usize = 2 * 1024;
+/// The most sources of one earlier answer that a prompt repeats.
+pub const PROMPT_SOURCES: usize = 10;
+/// The most characters of a passage that a prompt repeats.
+pub const PROMPT_SNIPPET_CHARS: usize = 500;
+/// The most bytes of all sources that a prompt repeats; those of later answers come first.
+pub const PROMPT_SOURCES_BYTES: usize = 16 * 1024;

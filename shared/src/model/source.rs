@@ -64,33 +64,37 @@ impl NewSources {
         (!self.embeddings.is_empty()).then_some(&self.embeddings)
     }
 
-    /// The AI SDK's parts for these sources. They show what the front end's types know; the rest is in `sources`.
-    /// <https://ai-sdk.dev/docs/reference/ai-sdk-core/ui-message>
+    /// The AI SDK's parts for these sources.
     pub fn parts(&self) -> impl Iterator<Item = Value> {
-        self.sources.iter().map(|source| {
-            let is_url = source.get("type").is_some_and(|kind| kind == "url");
-            let mut part = json!({
-                "type": if is_url { "source-url" } else { "source-document" },
-                "sourceId": source.get("id"),
-            });
-            let title = source.get("title").or_else(|| source.get("filename"));
-            if let Value::Object(part) = &mut part {
-                if is_url {
-                    part.insert("url".into(), source.get("url").cloned().unwrap_or_default());
-                } else {
-                    let media = source.get("mediaType").filter(|value| value.is_string());
-                    part.insert("mediaType".into(), media.cloned().unwrap_or_else(|| "text/plain".into()));
-                    // The SDK's schema demands a title of a document.
-                    part.insert("title".into(), title.or_else(|| source.get("id")).cloned().unwrap_or_default());
-                }
-                for name in ["title", "filename"] {
-                    if let Some(text @ Value::String(_)) = source.get(name).filter(|_| name == "filename" || is_url) {
-                        part.insert(name.into(), text.clone());
-                    }
+        self.sources.iter().map(Self::part_of)
+    }
+
+    /// The AI SDK's part for a source. It shows what the front end's types know; the rest is in `sources`.
+    /// <https://ai-sdk.dev/docs/reference/ai-sdk-core/ui-message>
+    #[must_use]
+    pub fn part_of(source: &Map<String, Value>) -> Value {
+        let is_url = source.get("type").is_some_and(|kind| kind == "url");
+        let mut part = json!({
+            "type": if is_url { "source-url" } else { "source-document" },
+            "sourceId": source.get("id"),
+        });
+        let title = source.get("title").or_else(|| source.get("filename"));
+        if let Value::Object(part) = &mut part {
+            if is_url {
+                part.insert("url".into(), source.get("url").cloned().unwrap_or_default());
+            } else {
+                let media = source.get("mediaType").filter(|value| value.is_string());
+                part.insert("mediaType".into(), media.cloned().unwrap_or_else(|| "text/plain".into()));
+                // The SDK's schema demands a title of a document.
+                part.insert("title".into(), title.or_else(|| source.get("id")).cloned().unwrap_or_default());
+            }
+            for name in ["title", "filename"] {
+                if let Some(text @ Value::String(_)) = source.get(name).filter(|_| name == "filename" || is_url) {
+                    part.insert(name.into(), text.clone());
                 }
             }
-            part
-        })
+        }
+        part
     }
 
     /// The sources that an AI SDK message carries in its parts.
@@ -194,7 +198,7 @@ fn check_source(item: Map<String, Value>, at: &str, faults: &mut Vec<Fault>) -> 
 }
 
 /// Whether a link leads to the web: `javascript:` and `data:` links are a way into a reader's page.
-fn is_web_url(url: &str) -> bool {
+pub(crate) fn is_web_url(url: &str) -> bool {
     let scheme = url.split_once("://").map(|(scheme, _)| scheme);
     scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"))
 }

@@ -1,0 +1,246 @@
+//! The agent: asked over HTTP, in one of two protocols, and never trusted to behave.
+//!
+//! [`Agent::ask`] sends a question with its history; [`AnswerStream::next`] gives the answer, event by event. Whatever an
+//! agent does ends in [`AgentEvent::Finish`] or in one [`AgentFailure`]: it may be silent, slow, endless, malformed, cut
+//! off, or refuse. A question is sent a second time only if it surely never arrived, since an agent is paid twice for a
+//! repeated one. No URL that it names is ever fetched.
+
+mod answer;
+mod events;
+mod failure;
+mod frames;
+mod json;
+mod openai;
+mod prompt;
+mod sources;
+mod title;
+mod ui_message_stream;
+mod usage;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Response, Url};
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout_at};
+
+use crate::config::{AgentConfig, AgentProtocol, SendUser};
+use crate::error::Error;
+use crate::id::{ConversationId, RunId, UserId};
+use crate::model::HistoryMessage;
+use crate::tls;
+use answer::Dialect;
+
+pub use answer::AnswerStream;
+pub use events::AgentEvent;
+pub use failure::{AgentFailure, FailureKind};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const USER: HeaderName = HeaderName::from_static("x-colloquy-user");
+const USER_TOKEN: HeaderName = HeaderName::from_static("x-colloquy-user-token");
+/// Before a second try to connect.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Asks the agent. Clones share it.
+#[derive(Clone)]
+pub struct Agent(Arc<Inner>);
+
+struct Inner {
+    client: Client,
+    url: Url,
+    config: AgentConfig,
+}
+
+impl fmt::Debug for Agent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Agent").field(&self.0.config).finish()
+    }
+}
+
+/// A question, and what the agent is told with it.
+#[derive(Clone, Copy)]
+pub struct Prompt<'a> {
+    /// The answer's run, which is the request's `Idempotency-Key`.
+    pub run: RunId,
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// What was said, oldest first, the question last.
+    pub history: &'a [HistoryMessage],
+    /// Who asks. Told only where the settings say so.
+    pub user: UserId,
+    /// Their token. Told only where the settings say so.
+    pub token: Option<&'a str>,
+}
+
+/// Prints neither a text nor the token.
+impl fmt::Debug for Prompt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prompt").field("run", &self.run).finish_non_exhaustive()
+    }
+}
+
+/// Until when each thing is waited for.
+#[derive(Clone, Copy, Debug)]
+struct Waits {
+    first_byte: Instant,
+    total: Option<Instant>,
+    limits: Limits,
+}
+
+/// The settings that the instants come from.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    first_byte: Duration,
+    idle: Duration,
+    total: Duration,
+}
+
+impl Waits {
+    fn from_now(config: &AgentConfig) -> Self {
+        let now = Instant::now();
+        Self {
+            first_byte: now + config.first_byte_timeout,
+            total: config.total_timeout.map(|total| now + total),
+            limits: Limits {
+                first_byte: config.first_byte_timeout,
+                idle: config.idle_timeout,
+                total: config.total_timeout.unwrap_or_default(),
+            },
+        }
+    }
+
+    /// For no more than this.
+    fn within(limit: Duration) -> Self {
+        let end = Instant::now() + limit;
+        Self { first_byte: end, total: Some(end), limits: Limits { first_byte: limit, idle: limit, total: limit } }
+    }
+}
+
+impl Agent {
+    /// An agent; connects to nothing yet.
+    pub fn new(config: &AgentConfig) -> Result<Self, Error> {
+        let mut url = Url::parse(&config.url).map_err(Error::internal)?;
+        if config.protocol == AgentProtocol::OpenAi {
+            // Some services want a query, which stays at the end.
+            let path = format!("{}/chat/completions", url.path().trim_end_matches('/'));
+            url.set_path(&path);
+        }
+        let client = Client::builder()
+            .tls_backend_preconfigured(tls::client_config(tls::web_roots()).map_err(Error::internal)?)
+            .user_agent(concat!("colloquy/", env!("CARGO_PKG_VERSION")))
+            // The key, a token and a conversation go to whom the settings name, and to nobody else.
+            .redirect(Policy::none())
+            .no_proxy()
+            // A small compressed answer can be a large one, and compression holds words back.
+            .no_gzip()
+            .no_brotli()
+            .no_zstd()
+            .no_deflate()
+            // A connection that is kept may have died while the environment was frozen. That shows only after the
+            // question was sent, and then it can't be sent again.
+            .pool_max_idle_per_host(0)
+            .connect_timeout(config.connect_timeout)
+            .build()
+            .map_err(Error::internal)?;
+        Ok(Self(Arc::new(Inner { client, url, config: config.clone() })))
+    }
+
+    /// Asks a question; returns when the answer's head is there.
+    pub async fn ask(&self, prompt: Prompt<'_>) -> Result<AnswerStream, AgentFailure> {
+        let config = &self.0.config;
+        let mut headers = HeaderMap::new();
+        // An id is a UUID, which is a header value.
+        let uuid = |id: &dyn fmt::Display| HeaderValue::try_from(id.to_string()).ok();
+        headers.extend(uuid(&prompt.run).map(|run| (IDEMPOTENCY_KEY, run)));
+        match config.send_user {
+            SendUser::Nothing => {}
+            SendUser::Id => headers.extend(uuid(&prompt.user).map(|user| (USER, user))),
+            SendUser::Token => {
+                // An agent without a key of its own takes the token where every service takes one.
+                let bearer = config.api_key.is_none().then(|| prompt.token.and_then(bearer)).flatten();
+                headers.extend(bearer.map(|bearer| (AUTHORIZATION, bearer)));
+                headers.extend(prompt.token.and_then(secret).map(|token| (USER_TOKEN, token)));
+            }
+        }
+        let (body, dialect) = match config.protocol {
+            AgentProtocol::OpenAi => (self.completion(&prompt), Dialect::Completion(Box::default())),
+            AgentProtocol::UiMessageStream => {
+                let body = json!({
+                    "id": prompt.conversation,
+                    "messages": prompt::ui_messages(prompt.history),
+                    "trigger": "submit-message",
+                });
+                (body, Dialect::Passage(Box::default()))
+            }
+        };
+        let waits = Waits::from_now(config);
+        let response = self.send(headers, &body, waits).await?;
+        Ok(AnswerStream::new(response, waits, dialect))
+    }
+
+    fn completion(&self, prompt: &Prompt<'_>) -> Value {
+        let config = &self.0.config;
+        let mut body = json!({
+            "messages": prompt::messages(config.system_prompt.as_deref(), prompt.history),
+            "stream": true,
+            "stream_options": {"include_usage": true},
+        });
+        if let Some(model) = &config.model {
+            body["model"] = model.as_str().into();
+        }
+        if config.send_user == SendUser::Id {
+            body["user"] = prompt.user.to_string().into();
+        }
+        body
+    }
+
+    /// Sends a request and waits for the head of a good answer.
+    async fn send(&self, mut headers: HeaderMap, body: &Value, waits: Waits) -> Result<Response, AgentFailure> {
+        let Inner { client, url, config } = &*self.0;
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream, application/json"));
+        headers.extend(config.api_key.as_deref().and_then(bearer).map(|bearer| (AUTHORIZATION, bearer)));
+        // The operator's word is the last.
+        headers.extend(config.headers.iter().cloned());
+        let body = body.to_string();
+        let until = waits.total.map_or(waits.first_byte, |total| total.min(waits.first_byte));
+        let late = || match waits.total {
+            Some(total) if total <= waits.first_byte => {
+                AgentFailure::too_late(FailureKind::TotalTimeout, waits.limits.total)
+            }
+            _ => AgentFailure::too_late(FailureKind::FirstByteTimeout, waits.limits.first_byte),
+        };
+        let send = || client.post(url.clone()).headers(headers.clone()).body(body.clone()).send();
+        let mut sent = timeout_at(until, send()).await.map_err(|_| late())?;
+        // Where no connection came about nothing was sent, and nothing is paid twice. In all other cases it may be.
+        if sent.as_ref().is_err_and(|error| error.is_connect() && !error.is_timeout()) {
+            let again = async {
+                tokio::time::sleep(PAUSE).await;
+                send().await
+            };
+            sent = timeout_at(until, again).await.map_err(|_| late())?;
+        }
+        match sent {
+            Ok(response) if response.status().is_success() => Ok(response),
+            // Its body may repeat the prompt: it is neither read nor shown.
+            Ok(response) => Err(AgentFailure::new(FailureKind::Refused(response.status().as_u16()), "")),
+            Err(error) if error.is_connect() => Err(AgentFailure::transport(FailureKind::Unreachable, error)),
+            Err(error) => Err(AgentFailure::transport(FailureKind::Cut, error)),
+        }
+    }
+}
+
+/// A header value that is never printed.
+fn secret(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+fn bearer(token: &str) -> Option<HeaderValue> {
+    secret(&format!("Bearer {token}"))
+}

@@ -1,0 +1,45 @@
+//! The events of OpenAI's Responses, which some agents stream from where chat completions are expected.
+//! <https://platform.openai.com/docs/api-reference/responses-streaming>
+
+use serde_json::Value;
+
+use super::{Completion, Kind, Object, reported};
+use crate::agent::events::Events;
+use crate::agent::failure::{AgentFailure, FailureKind};
+use crate::ui_stream::FinishReason;
+
+impl Completion {
+    pub(super) fn response_event(&mut self, event: &Object, events: &mut Events) -> Result<(), AgentFailure> {
+        self.recognised = true;
+        let response = event.get("response").and_then(Value::as_object);
+        if let Some(response) = response {
+            self.note(response, events);
+        }
+        let delta = || event.get("delta").and_then(Value::as_str).unwrap_or_default().to_owned();
+        match event.get("type").and_then(Value::as_str).unwrap_or_default() {
+            "response.output_text.delta" | "response.refusal.delta" => self.delta(Kind::Text, delta(), events),
+            "response.reasoning_text.delta" | "response.reasoning_summary_text.delta" => {
+                self.delta(Kind::Reasoning, delta(), events);
+            }
+            "response.output_text.annotation.added" => {
+                let source = event.get("annotation").and_then(|annotation| self.sources.of_annotation(annotation));
+                if let Some(source) = source {
+                    events.source(source);
+                }
+            }
+            "response.completed" => self.finish = Some(FinishReason::Stop),
+            "response.incomplete" => {
+                let details = response.and_then(|response| response.get("incomplete_details"));
+                let filtered = details.is_some_and(|details| details["reason"] == "content_filter");
+                self.finish = Some(if filtered { FinishReason::ContentFilter } else { FinishReason::Length });
+            }
+            "response.failed" => {
+                let failed = || AgentFailure::new(FailureKind::Reported(None), "response.failed");
+                return Err(response.and_then(reported).unwrap_or_else(failed));
+            }
+            // The beginnings and ends of parts, and at the end all that was said, once more.
+            _ => {}
+        }
+        Ok(())
+    }
+}
