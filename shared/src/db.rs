@@ -1,4 +1,4 @@
-//! The database: conversations and messages, each user's own.
+//! The database: conversations, messages and the runs of answers, each user's own.
 //!
 //! [`Db::as_user`] is the only way to the tables. What it offers is one method per request, and each is one network round
 //! trip: see `db::pipeline`. Behind it stand two walls: every statement says whose rows it means, and row-level security
@@ -11,7 +11,9 @@ mod messages;
 pub mod migrate;
 mod pipeline;
 mod pool;
+mod runs;
 mod times;
+mod turns;
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use tokio_postgres::Row;
 use self::failure::{Failure, timed_out};
 use self::pipeline::{Access, Statement, pipeline};
 use self::pool::Pool;
+pub use self::runs::Swept;
 use crate::auth::Caller;
 use crate::config::{BadConfig, DatabaseConfig};
 use crate::error::Error;

@@ -21,6 +21,7 @@ const DELETE: &str = include_str!("conversations/delete.sql");
 const GET: &str = include_str!("conversations/get.sql");
 const LIST: &str = include_str!("conversations/list.sql");
 const LOCK: &str = include_str!("conversations/lock.sql");
+const SET_GENERATED_TITLE: &str = include_str!("conversations/set_generated_title.sql");
 const UPDATE: &str = include_str!("conversations/update.sql");
 
 impl UserDb<'_> {
@@ -131,6 +132,21 @@ impl UserDb<'_> {
             return Ok(None);
         }
         stored.first().map(conversation).transpose().map_err(unreadable)
+    }
+
+    /// Gives a conversation a better title than the one made from its first question, unless it was changed meanwhile.
+    pub async fn set_generated_title(&self, id: ConversationId, from: &Title, to: &Title) -> Result<bool, Error> {
+        let set = Statement {
+            sql: SET_GENERATED_TITLE,
+            params: &[
+                (&self.user(), Type::UUID),
+                (&id.uuid(), Type::UUID),
+                (&from.as_str(), Type::TEXT),
+                (&to.as_str(), Type::TEXT),
+            ],
+        };
+        let [rows] = self.write([set]).await?;
+        Ok(!rows.is_empty())
     }
 
     /// Deletes a conversation and its messages; `false` where there is none.

@@ -5,7 +5,7 @@
 //! That lock and the settings below belong to the session: this needs the direct host, not a pooler.
 //!
 //! Roles belong to the whole cluster while migrations run in one database, and several databases may be migrated at the
-//! same time. So the role isn't made by a migration but before them, by steps that find their work done already.
+//! same time. So roles aren't made by a migration but before them, by steps that find their work done already.
 
 use std::error::Error;
 use std::fmt;
@@ -33,22 +33,27 @@ const LOCK_WAIT: &str = "60s";
 /// For a table that a request uses. Whoever waits for a table's lock keeps later requests from it, so not for long.
 const TABLE_WAIT: &str = "5s";
 
-/// Waits are bounded for every session of the role, through a pooler, too: it opens the sessions. It is changed only
+/// The role that the functions sign in as, and the one that owns what must reach across users: nobody signs in as that.
+///
+/// Waits are bounded for every session of the first, through a pooler, too: it opens the sessions. It is changed only
 /// where it differs, since two databases' migrations can't change one role at the same moment.
-const ROLE: &str = "
+const ROLES: &str = "
 do $do$
 declare
     wanted constant text[] := array[
         'statement_timeout=5s', 'lock_timeout=2s', 'idle_in_transaction_session_timeout=10s'];
+    role text;
     setting text;
 begin
-    if not exists (select from pg_catalog.pg_roles where rolname = 'colloquy_app') then
-        begin
-            create role colloquy_app login;
-        exception when duplicate_object or unique_violation then
-            null; -- the migration of another database was faster
-        end;
-    end if;
+    foreach role in array array['colloquy_app login', 'colloquy_sweep nologin'] loop
+        if not exists (select from pg_catalog.pg_roles where rolname = split_part(role, ' ', 1)) then
+            begin
+                execute 'create role ' || role;
+            exception when duplicate_object or unique_violation then
+                null; -- the migration of another database was faster
+            end;
+        end if;
+    end loop;
     if not exists (
         select from pg_catalog.pg_db_role_setting
         where setdatabase = 0 and setrole = 'colloquy_app'::regrole and setconfig @> wanted
@@ -118,7 +123,7 @@ async fn run(client: &mut Client, app_password: Option<&str>) -> Result<Report, 
         .await
         .map_err(|error| because("another migration of this database didn't end", &error))?;
     bound_waits(client, TABLE_WAIT).await?;
-    change_role(client, ROLE).await?;
+    change_role(client, ROLES).await?;
     let report = embedded::migrations::runner().run_async(client).await.map_err(|error| not_applied(&error))?;
     if let Some(password) = app_password {
         let hand_over = client.query_typed(HAND_OVER_PASSWORD, &[(&password, Type::TEXT)]).await;
@@ -145,7 +150,7 @@ async fn change_role(client: &Client, statement: &str) -> Result<(), NotMigrated
                 attempt += 1;
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
-            done => return done.map_err(|error| because("the role colloquy_app can't be set up", &error)),
+            done => return done.map_err(|error| because("the roles can't be set up", &error)),
         }
     }
 }

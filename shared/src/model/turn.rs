@@ -33,6 +33,23 @@ pub struct Quota {
     pub window: Duration,
 }
 
+impl Quota {
+    /// The headers that tell a client of its limits and of what is left.
+    /// <https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/>
+    #[must_use]
+    pub fn headers(&self, state: &QuotaState) -> Vec<(&'static str, String)> {
+        let limits = [("messages", self.messages, state.messages_left), ("tokens", self.tokens, state.tokens_left)];
+        let limits = limits.into_iter().filter_map(|(name, limit, left)| Some((name, limit?, left?)));
+        let (window, reset) = (self.window.as_secs(), state.resets_in.as_secs_f64().ceil());
+        let (policies, states): (Vec<_>, Vec<_>) = limits
+            .map(|(name, limit, left)| {
+                (format!("\"{name}\";q={limit};w={window}"), format!("\"{name}\";r={left};t={reset}"))
+            })
+            .unzip();
+        vec![("ratelimit-policy", policies.join(", ")), ("ratelimit", states.join(", "))]
+    }
+}
+
 /// What a user has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QuotaState {

@@ -1,0 +1,272 @@
+set local row_security = off;
+
+-- What a turn's start has to know before it may store anything. The caller holds the conversation's lock.
+
+-- A message by our id first, then by the client's, of which the active version is meant, or the newest.
+create function public.find_message(p_user uuid, p_conversation uuid, p_id uuid, p_client_id text) returns public.messages
+language plpgsql stable
+set search_path = public, pg_temp
+as $$
+declare
+    found_message messages;
+begin
+    select * into found_message from messages m
+    where m.user_id = p_user and m.conversation_id = p_conversation and m.id = p_id;
+    if not found and p_client_id is not null then
+        select * into found_message from messages m
+        where m.user_id = p_user and m.conversation_id = p_conversation and m.client_id = p_client_id
+        order by m.active desc, m.seq desc limit 1;
+    end if;
+    return found_message;
+end
+$$;
+
+-- Of the messages with either name, one that asks the same, if there is one: the active one, or the newest. `is_same` tells.
+create function public.find_question(
+    p_user uuid, p_conversation uuid, p_id uuid, p_client_id text, p_hash bytea, p_parts jsonb,
+    out question uuid, out is_same boolean)
+language plpgsql stable
+set search_path = public, pg_temp
+as $$
+begin
+    select k.id, k.role = 'user' and (k.request_hash is not distinct from p_hash or k.parts = p_parts) as same
+    into question, is_same
+    from (
+        select m.id, m.role, m.request_hash, m.parts, m.active, m.seq from messages m
+        where m.user_id = p_user and m.conversation_id = p_conversation and m.id = p_id
+        union all
+        select m.id, m.role, m.request_hash, m.parts, m.active, m.seq from messages m
+        where m.user_id = p_user and m.conversation_id = p_conversation and m.client_id = p_client_id
+    ) k
+    order by same desc, k.active desc, k.seq desc
+    limit 1;
+end
+$$;
+
+-- The question that an answer answers: the nearest message before it that the user wrote, or it itself.
+create function public.question_of(p_user uuid, p_conversation uuid, p_message uuid) returns uuid
+language plpgsql stable
+set search_path = public, pg_temp
+as $$
+declare
+    question uuid;
+begin
+    with recursive path as (
+        select m.id, m.parent_id, m.role from messages m
+        where m.user_id = p_user and m.conversation_id = p_conversation and m.id = p_message
+        union all
+        select m.id, m.parent_id, m.role
+        from path p join messages m on m.id = p.parent_id
+        where p.role <> 'user' and m.user_id = p_user and m.conversation_id = p_conversation
+    )
+    select p.id into question from path p where p.role = 'user';
+    return question;
+end
+$$;
+
+-- The answer to a question: the active one, or the newest.
+create function public.answer_of(p_user uuid, p_conversation uuid, p_question uuid) returns uuid
+language plpgsql stable
+set search_path = public, pg_temp
+as $$
+declare
+    answer uuid;
+begin
+    select a.id into answer from messages a
+    where a.user_id = p_user and a.conversation_id = p_conversation and a.parent_id = p_question and a.role = 'assistant'
+        and a.seq > (
+            select q.seq from messages q
+            where q.user_id = p_user and q.conversation_id = p_conversation and q.id = p_question)
+    order by a.active desc, a.seq desc
+    limit 1;
+    return answer;
+end
+$$;
+
+-- Makes the branch of a message the active one: its ancestors, and below it always the newest child.
+create function public.activate_branch(p_user uuid, p_conversation uuid, p_message uuid) returns void
+language plpgsql
+set search_path = public, pg_temp
+as $$
+declare
+    newest jsonb;
+    leaf uuid := p_message;
+begin
+    -- Each message's newest child, in one pass: parents have no index.
+    select jsonb_object_agg(m.parent_id, m.id order by m.seq) into newest from messages m
+    where m.user_id = p_user and m.conversation_id = p_conversation and m.parent_id is not null
+        and m.seq > (
+            select t.seq from messages t
+            where t.user_id = p_user and t.conversation_id = p_conversation and t.id = p_message);
+    while newest ? leaf::text loop
+        leaf := newest ->> leaf::text;
+    end loop;
+    perform make_last(p_user, p_conversation, leaf);
+end
+$$;
+
+-- What is asked for, seen from what is stored.
+create type public.turn_plan as (
+    -- Why nothing can be begun.
+    fault text,
+    -- An answer that is there already, of an earlier request with the same key.
+    answer uuid,
+    -- A stored question: to be answered, …
+    question uuid,
+    -- … anew, whether or not it has an answer.
+    anew boolean,
+    -- Otherwise a question is to be stored, under this name, …
+    name text,
+    -- … as another version of this one; as the next where there is none.
+    version_of uuid
+);
+
+-- Judges what is asked for: `kind` submit, edit or regenerate, `targetId` and `targetClientId`, `question`, `key`.
+create function public.plan_turn(p_user uuid, p_conversation uuid, p_ask jsonb) returns public.turn_plan
+language plpgsql
+set search_path = public, pg_temp
+as $$
+declare
+    plan turn_plan;
+    kind text := p_ask ->> 'kind';
+    key constant text := p_ask ->> 'key';
+    asked constant jsonb := nullif(p_ask -> 'question', 'null');
+    hash constant bytea := decode(asked ->> 'requestHash', 'hex');
+    has_target constant boolean := coalesce(p_ask ->> 'targetId', p_ask ->> 'targetClientId') is not null;
+    target messages;
+    known record;
+    repeated record;
+begin
+    if has_target then
+        target := find_message(p_user, p_conversation, (p_ask ->> 'targetId')::uuid, p_ask ->> 'targetClientId');
+    end if;
+
+    if kind = 'regenerate' and key is not null then
+        select r.message_id, m.parent_id into repeated
+        from runs r join messages m on m.id = r.message_id
+        where r.user_id = p_user and r.conversation_id = p_conversation and r.idempotency_key = key and m.user_id = p_user;
+        if found then
+            if target.id is not null and question_of(p_user, p_conversation, target.id) <> repeated.parent_id then
+                plan.fault := 'key_reused';
+            else
+                plan.answer := repeated.message_id;
+            end if;
+            return plan;
+        end if;
+    end if;
+
+    -- A front end that loaded a message without a client's id knows it by ours.
+    plan.name := case kind when 'submit' then coalesce(asked ->> 'clientId', key) else asked ->> 'clientId' end;
+    known := find_question(
+        p_user, p_conversation, (asked ->> 'id')::uuid, plan.name, hash, asked -> 'parts');
+
+    if kind = 'regenerate' then
+        if target.id is not null then
+            plan.question := question_of(p_user, p_conversation, target.id);
+        elsif known.is_same then
+            plan.question := known.question;
+        elsif known.question is not null then
+            -- A retry of an edit that never arrived.
+            target := find_message(p_user, p_conversation, known.question, null);
+            kind := 'edit';
+        elsif asked is not null then
+            -- A retry of a question that never arrived.
+            kind := 'submit';
+        elsif not has_target then
+            plan.question := question_of(p_user, p_conversation, (
+                select m.id from messages m
+                where m.user_id = p_user and m.conversation_id = p_conversation and m.active
+                order by m.seq desc limit 1));
+        end if;
+        if kind = 'regenerate' then
+            plan.anew := true;
+            if plan.question is null then
+                plan.fault := case when has_target then 'unknown_target' else 'nothing_to_answer' end;
+            end if;
+            return plan;
+        end if;
+    end if;
+
+    if kind = 'edit' then
+        if target.id is null then
+            plan.fault := 'unknown_target';
+        elsif target.role <> 'user' then
+            plan.fault := 'target_is_no_question';
+        end if;
+        plan.version_of := target.id;
+        plan.name := coalesce(target.client_id, target.id::text);
+        known := find_question(p_user, p_conversation, target.id, plan.name, hash, asked -> 'parts');
+        if known.is_same then
+            plan.question := known.question;
+        end if;
+    elsif known.is_same then
+        plan.question := known.question;
+    elsif known.question is not null then
+        plan.fault := 'client_id_reused';
+    end if;
+    return plan;
+end
+$$;
+
+-- The last active messages up to a question, oldest first: at most so many, and no more characters than that, but always
+-- the question. What has no text, and what failed, says nothing to an agent.
+create function public.turn_history(
+    p_user uuid, p_conversation uuid, p_question uuid, p_seq bigint, p_messages integer, p_chars integer)
+returns jsonb
+language plpgsql stable
+set search_path = public, pg_temp
+as $$
+declare
+    history jsonb;
+begin
+    select coalesce(jsonb_agg(
+        jsonb_build_object('role', h.role, 'content', h.content, 'sources', h.sources) order by h.seq), '[]') into history
+    from (
+        select m.id, m.seq, m.role, m.content, m.sources, sum(length(m.content)) over (order by m.seq desc) as chars
+        from messages m
+        where m.user_id = p_user and m.conversation_id = p_conversation and m.seq <= p_seq and m.active
+            and (m.id = p_question or m.status not in ('failed', 'in_progress') and m.content <> '')
+        order by m.seq desc
+        limit greatest(p_messages, 1)
+    ) h
+    where h.id = p_question or h.chars <= p_chars;
+    return history;
+end
+$$;
+
+-- Counts a message towards the quota of the running window, unless one of the limits is reached. A null limit is none.
+create function public.take_quota(p_user uuid, p_messages bigint, p_tokens bigint, p_seconds bigint)
+returns table (fits boolean, quota_window timestamptz, messages_left bigint, tokens_left bigint, resets_in double precision)
+language plpgsql
+set search_path = public, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    -- `clock_timestamp`: the transaction may have waited for its lock.
+    at double precision := extract(epoch from clock_timestamp());
+    counted record;
+begin
+    quota_window := to_timestamp(floor(at / p_seconds) * p_seconds);
+    resets_in := extract(epoch from quota_window)::double precision + p_seconds - at;
+    -- A row for the window, then one more in it: so the limits are judged in one place, whoever is first.
+    insert into quota_usage (user_id, "window") values (p_user, quota_window) on conflict do nothing;
+    update quota_usage q set messages = q.messages + 1
+    where q.user_id = p_user and q."window" = quota_window
+        and (p_messages is null or q.messages < p_messages) and (p_tokens is null or q.tokens < p_tokens);
+    fits := found;
+    select q.messages, q.tokens into counted from quota_usage q
+    where q.user_id = p_user and q."window" = quota_window;
+    messages_left := greatest(p_messages - counted.messages, 0);
+    tokens_left := greatest(p_tokens - counted.tokens, 0);
+    return next;
+end
+$$;
+
+revoke execute on function
+    public.find_message, public.find_question, public.question_of, public.answer_of, public.activate_branch, public.plan_turn,
+    public.turn_history, public.take_quota
+    from public;
+grant execute on function
+    public.find_message, public.find_question, public.question_of, public.answer_of, public.activate_branch, public.plan_turn,
+    public.turn_history, public.take_quota
+    to colloquy_app;

@@ -1,0 +1,259 @@
+set local row_security = off;
+
+-- Begins a turn: the conversation made if it is new, the question stored, its answer opened, and a run under a lease. Or
+-- says what is there already: `outcome` is one of
+--   started
+--   joined          a run of an earlier request, whose stream is stored or still being stored
+--   finished        an earlier request's answer, without its stream
+--   turn_running    the conversation's live run is another
+--   quota_exceeded
+-- or a fault of what was asked. Where nothing was begun, nothing is stored.
+--
+-- At most one run is live in a conversation: that is decided under the conversation's lock, and the index `runs_live` would
+-- refuse a second.
+create function public.start_turn(
+    p_user uuid, p_issuer_id text, p_subject text, p_id uuid, p_client_id text, p_title text, p_ask jsonb,
+    p_lease double precision, p_history_messages integer, p_history_chars integer, p_quota_messages bigint,
+    p_quota_tokens bigint, p_quota_seconds bigint, p_most_bytes integer)
+returns table (
+    outcome text, run_id uuid, conversation_id uuid, made boolean, title text, message_id uuid, question_id uuid,
+    created_at timestamptz, history jsonb, messages_left bigint, tokens_left bigint, resets_in double precision,
+    answer public.messages)
+language plpgsql
+set search_path = public, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+declare
+    conversation uuid;
+    asked constant jsonb := nullif(p_ask -> 'question', 'null');
+    plan turn_plan;
+    live uuid;
+    live_answer uuid;
+    answer_id uuid;
+    begun_at timestamptz := clock_timestamp();
+    quota record;
+    is_active boolean;
+    parent uuid;
+    last bigint;
+    question_size integer;
+    stored integer := 1;
+begin
+    made := false;
+    for attempt in 1 .. 3 loop
+        conversation := find_conversation(p_user, p_id, p_client_id);
+        if conversation is null then
+            if asked is null or p_ask ->> 'kind' = 'edit' then
+                outcome := 'unknown_conversation';
+                return next;
+                return;
+            end if;
+            insert into users (id, issuer_id, subject) values (p_user, p_issuer_id, p_subject) on conflict do nothing;
+            insert into conversations (user_id, client_id, title, activity_at, created_at, updated_at)
+            values (p_user, p_client_id, p_title, begun_at, begun_at, begun_at)
+            on conflict do nothing
+            returning id into conversation;
+            made := found;
+        end if;
+        select c.title, c.last_seq into title, last from conversations c
+        where c.user_id = p_user and c.id = conversation for no key update;
+        exit when found;
+    end loop;
+    if last is null then
+        raise exception 'a conversation was deleted while it was made again' using errcode = 'serialization_failure';
+    end if;
+
+    live := live_run(p_user, conversation);
+    select r.message_id into live_answer from runs r where r.user_id = p_user and r.id = live;
+    plan := plan_turn(p_user, conversation, p_ask);
+    outcome := plan.fault;
+    answer_id := plan.answer;
+    if outcome is null and plan.question is not null then
+        if plan.anew then
+            -- One that is being answered isn't answered twice.
+            select m.id into answer_id from messages m
+            where m.user_id = p_user and m.id = live_answer and m.parent_id = plan.question;
+        else
+            answer_id := answer_of(p_user, conversation, plan.question);
+            select m.active into is_active from messages m where m.user_id = p_user and m.id = plan.question;
+            if p_ask ->> 'kind' <> 'submit' and not is_active and answer_id is distinct from live_answer then
+                -- An edit back to a version that was left.
+                if live is not null then
+                    outcome := 'turn_running';
+                elsif answer_id is not null then
+                    perform activate_branch(p_user, conversation, plan.question);
+                    answer_id := answer_of(p_user, conversation, plan.question);
+                end if;
+            end if;
+        end if;
+    end if;
+    if outcome is null and answer_id is not null then
+        select r.id into run_id from runs r
+        where r.user_id = p_user and r.message_id = answer_id and (r.outcome is null or r.replayable);
+        outcome := case when found then 'joined' else 'finished' end;
+        select m.* into answer from messages m where m.user_id = p_user and m.id = answer_id;
+        message_id := answer_id;
+        return next;
+        return;
+    end if;
+    if outcome is null and live is not null then
+        outcome := 'turn_running';
+    end if;
+
+    if outcome is null and plan.question is null then
+        question_size := message_size(
+            asked -> 'parts', asked ->> 'content', '[]', asked -> 'metadata', plan.name, null, null);
+        if octet_length((asked -> 'metadata')::text) > 16384 then
+            outcome := 'metadata_too_large';
+        elsif question_size > p_most_bytes then
+            outcome := 'too_large';
+        end if;
+    end if;
+    if outcome is null and coalesce(p_quota_messages, p_quota_tokens) is not null then
+        select q.* into quota from take_quota(p_user, p_quota_messages, p_quota_tokens, p_quota_seconds) q;
+        messages_left := quota.messages_left;
+        tokens_left := quota.tokens_left;
+        resets_in := quota.resets_in;
+        if not quota.fits then
+            outcome := 'quota_exceeded';
+        end if;
+    else
+        select null::timestamptz as quota_window into quota;
+    end if;
+    if outcome is not null then
+        if made then
+            delete from conversations c where c.user_id = p_user and c.id = conversation;
+        end if;
+        return next;
+        return;
+    end if;
+
+    -- Under the lock: `now()` is the time before the wait.
+    begun_at := clock_timestamp();
+    question_id := plan.question;
+    if question_id is null then
+        select m.id into parent from messages m
+        where m.user_id = p_user and m.conversation_id = conversation and m.active
+        order by m.seq desc limit 1;
+        if plan.version_of is not null then
+            select m.parent_id into parent from messages m where m.user_id = p_user and m.id = plan.version_of;
+            perform make_last(p_user, conversation, parent);
+        end if;
+        insert into messages (
+            conversation_id, user_id, seq, client_id, request_hash, parent_id, role, parts, content, metadata, origin,
+            size, created_at)
+        values (
+            conversation, p_user, last + 1, plan.name,
+            case when plan.name is not null then decode(asked ->> 'requestHash', 'hex') end, parent, 'user',
+            asked -> 'parts', asked ->> 'content', asked -> 'metadata', 'client', question_size, begun_at)
+        returning id into question_id;
+        stored := 2;
+    else
+        perform make_last(p_user, conversation, question_id);
+    end if;
+    insert into messages (
+        conversation_id, user_id, seq, parent_id, role, parts, content, status, origin, size, created_at)
+    values (
+        conversation, p_user, last + stored, question_id, 'assistant', '[]', '', 'in_progress', 'relay',
+        message_size('[]', '', '[]', '{}', null, null, null), begun_at)
+    returning id into answer_id;
+    insert into runs (user_id, conversation_id, message_id, idempotency_key, quota_window, lease_until)
+    values (
+        p_user, conversation, answer_id, case when p_ask ->> 'kind' = 'regenerate' then p_ask ->> 'key' end,
+        quota.quota_window, clock_timestamp() + make_interval(secs => p_lease))
+    returning id into run_id;
+    update conversations c
+    set last_seq = last + stored, message_count = c.message_count + stored,
+        activity_at = greatest(c.activity_at, begun_at)
+    where c.user_id = p_user and c.id = conversation;
+
+    outcome := 'started';
+    conversation_id := conversation;
+    message_id := answer_id;
+    created_at := begun_at;
+    history := turn_history(
+        p_user, conversation, question_id, last + stored, p_history_messages, p_history_chars);
+    return next;
+end
+$$;
+
+-- Makes a message's branch the active one; see `activate_branch`. No line: there is no such message. `refused`: an answer is
+-- being written, and would be left.
+create function public.activate_message(
+    p_user uuid, p_id uuid, p_client_id text, p_message_id uuid, p_message_client_id text)
+returns table (refused boolean, message public.messages)
+language plpgsql
+set search_path = public, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+#variable_conflict use_column
+declare
+    conversation uuid := find_conversation(p_user, p_id, p_client_id);
+begin
+    perform from conversations c where c.user_id = p_user and c.id = conversation for no key update;
+    message := find_message(p_user, conversation, p_message_id, p_message_client_id);
+    if message.id is null then
+        return;
+    end if;
+    refused := live_run(p_user, conversation) is not null;
+    if not refused then
+        perform activate_branch(p_user, conversation, message.id);
+        message := find_message(p_user, conversation, message.id, null);
+    end if;
+    return next;
+end
+$$;
+
+-- A page of the messages that a reader sees, newest first, as `list_messages_desc` has it; an answer that is being written
+-- isn't among them, since whoever follows its stream gets it from there.
+create function public.chat_page(
+    p_user uuid, p_id uuid, p_client_id text, p_from bigint, p_limit bigint, p_most_bytes bigint)
+returns table (
+    id uuid, conversation_id uuid, client_id text, parent_id uuid, seq bigint, active boolean, role text, status text,
+    origin text, parts jsonb, content text, sources jsonb, metadata jsonb, model text, usage jsonb,
+    created_at timestamptz, found bigint)
+language plpgsql
+set search_path = public, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+#variable_conflict use_column
+declare
+    p_conversation uuid := find_conversation(p_user, p_id, p_client_id);
+    p_found bigint;
+    p_sizes bigint[];
+begin
+    if p_conversation is null then
+        return;
+    end if;
+    -- One whose function died has an end, and is shown.
+    perform live_run(p_user, p_conversation);
+    p_from := coalesce(p_from, 9223372036854775807);
+    select count(*), array_agg(m.size) into p_found, p_sizes
+    from (
+        select m.size::bigint as size
+        from messages m
+        where m.user_id = p_user and m.conversation_id = p_conversation and m.active and m.status <> 'in_progress'
+            and m.seq < p_from
+        order by m.seq desc
+        limit p_limit + 1
+    ) m;
+    if p_found = 0 then
+        return next;
+        return;
+    end if;
+    p_limit := fitting(p_sizes, p_limit, p_most_bytes);
+    return query
+        select m.id, m.conversation_id, m.client_id, m.parent_id, m.seq, m.active, m.role, m.status, m.origin, m.parts,
+            m.content, m.sources, m.metadata, m.model, m.usage, m.created_at, p_found
+        from messages m
+        where m.user_id = p_user and m.conversation_id = p_conversation and m.active and m.status <> 'in_progress'
+            and m.seq < p_from
+        order by m.seq desc
+        limit p_limit;
+end
+$$;
+
+revoke execute on function public.start_turn, public.activate_message, public.chat_page from public;
+grant execute on function public.start_turn, public.activate_message, public.chat_page to colloquy_app;

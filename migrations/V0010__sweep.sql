@@ -1,0 +1,83 @@
+set local row_security = off;
+
+-- What must reach across users: ending the runs whose functions died, and dropping chunks that nobody replays any more. It
+-- runs with the rights of a role that nobody signs in as and that may do just this, and it answers with counts alone.
+
+grant usage on schema public to colloquy_sweep;
+grant select on public.runs to colloquy_sweep;
+grant update (outcome, ended_at, replayable) on public.runs to colloquy_sweep;
+grant select, insert, delete on public.run_chunks to colloquy_sweep;
+grant select (id, user_id, parent_id, status, created_at),
+    update (parts, content, sources, source_embeddings, metadata, model, usage, status, size, embeddings_size)
+    on public.messages to colloquy_sweep;
+grant execute on function public.embeddings_size, public.json_time, public.finish_run, public.end_expired_run
+    to colloquy_sweep;
+
+create policy sweep on public.runs to colloquy_sweep using (true);
+create policy sweep on public.run_chunks to colloquy_sweep using (true);
+create policy sweep_reads on public.messages for select to colloquy_sweep using (true);
+create policy sweep_ends on public.messages for update to colloquy_sweep
+    using (status = 'in_progress') with check (status = 'incomplete');
+
+-- One batch. A row that another request holds is left for the next time.
+create function public.sweep(p_batch integer, p_replay double precision) returns table (ended integer, dropped bigint)
+language plpgsql security definer
+set search_path = public, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+#variable_conflict use_column
+declare
+    found_run record;
+    deleted bigint;
+begin
+    ended := 0;
+    dropped := 0;
+    for found_run in
+        select r.id, r.user_id, r.message_id from runs r
+        where r.outcome is null and r.lease_until < clock_timestamp()
+        limit p_batch
+    loop
+        -- The message before the run, as everywhere.
+        perform from messages m where m.user_id = found_run.user_id and m.id = found_run.message_id
+        for no key update skip locked;
+        continue when not found;
+        perform from runs r
+        where r.id = found_run.id and r.outcome is null and r.lease_until < clock_timestamp()
+        for no key update skip locked;
+        continue when not found;
+        ended := ended + end_expired_run(found_run.user_id, found_run.id)::integer;
+    end loop;
+
+    for found_run in
+        select r.id, r.user_id from runs r
+        where r.replayable and r.ended_at < clock_timestamp() - make_interval(secs => p_replay)
+        order by r.ended_at
+        limit p_batch
+        for no key update skip locked
+    loop
+        delete from run_chunks c where c.user_id = found_run.user_id and c.run_id = found_run.id;
+        get diagnostics deleted = row_count;
+        update runs r set replayable = false where r.id = found_run.id;
+        dropped := dropped + deleted;
+        -- A batch has an end in time, too.
+        exit when dropped > 20000;
+    end loop;
+    return next;
+end
+$$;
+
+revoke execute on function public.sweep from public;
+grant execute on function public.sweep to colloquy_app;
+
+-- To give it away, the owner must be a member of the role for a moment, and the role may create for that moment. Were the
+-- owner a member for longer, the policies above would be its own.
+do $migration$
+begin
+    execute format('grant colloquy_sweep to %I', current_user);
+    grant create on schema public to colloquy_sweep;
+    alter function public.sweep owner to colloquy_sweep;
+    revoke create on schema public from colloquy_sweep;
+    execute format('revoke colloquy_sweep from %I', current_user);
+end
+$migration$;

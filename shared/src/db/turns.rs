@@ -1,0 +1,263 @@
+//! Requests that begin a turn of the chat, show it or change its branch.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+use tokio_postgres::Row;
+use tokio_postgres::types::{Json, Type};
+
+use super::UserDb;
+use super::conversations::parts;
+use super::failure::{too_large, unreadable};
+use super::messages::{message, most_bytes};
+use super::pipeline::Statement;
+use crate::error::{Code, Error, Fault};
+use crate::id::{ClientId, ConversationRef, MessageId, MessageRef};
+use crate::model::{
+    Ask, Cursor, FoundRun, HistoryMessage, Message, MessageCursor, Metadata, Page, PageSize, Question, QuotaState,
+    StartedTurn, Title, Turn, TurnRules, TurnStart, limits,
+};
+
+const START: &str = include_str!("turns/start.sql");
+const ACTIVATE: &str = include_str!("turns/activate.sql");
+const PAGE: &str = include_str!("turns/page.sql");
+
+impl UserDb<'_> {
+    /// Begins a turn, or answers with what an earlier request began. Where it can't begin, nothing is stored: another
+    /// answer is being written, a quota is used up, or what the turn names isn't there.
+    pub async fn start_turn(&self, turn: &Turn, rules: &TurnRules) -> Result<TurnStart, Error> {
+        let (id, _) = parts(&turn.conversation);
+        let title = turn.ask.question().and_then(Question::title);
+        let start = Statement {
+            sql: START,
+            params: &[
+                (&self.user(), Type::UUID),
+                (&self.caller.issuer_id(), Type::TEXT),
+                (&self.caller.subject(), Type::TEXT),
+                (&id, Type::UUID),
+                (&turn.conversation_id.as_str(), Type::TEXT),
+                (&title.as_ref().map(Title::as_str), Type::TEXT),
+                (&Json(AskRow::new(turn)), Type::JSONB),
+                (&rules.lease.as_secs_f64(), Type::FLOAT8),
+                (&whole(rules.history_messages), Type::INT4),
+                (&whole(rules.history_chars), Type::INT4),
+                (&rules.quota.messages.map(wide), Type::INT8),
+                (&rules.quota.tokens.map(wide), Type::INT8),
+                (&wide(rules.quota.window.as_secs().max(1)), Type::INT8),
+                (&most_bytes(), Type::INT4),
+            ],
+        };
+        let [rows] = self.write([start]).await?;
+        let row = rows.first().ok_or_else(|| Error::internal("start_turn gave no row"))?;
+        read_start(row, rules)
+    }
+
+    /// Makes a message's branch the one that a reader sees: what leads to it, and what followed it last. Refused while an
+    /// answer is being written.
+    pub async fn activate_message(
+        &self,
+        conversation: &ConversationRef,
+        name: &MessageRef,
+    ) -> Result<Option<Message>, Error> {
+        let (conversation_id, conversation_client_id) = parts(conversation);
+        let activate = Statement {
+            sql: ACTIVATE,
+            params: &[
+                (&self.user(), Type::UUID),
+                (&conversation_id, Type::UUID),
+                (&conversation_client_id, Type::TEXT),
+                (&name.id.map(MessageId::uuid), Type::UUID),
+                (&name.client_id.as_ref().map(ClientId::as_str), Type::TEXT),
+            ],
+        };
+        let [rows] = self.write([activate]).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        if row.try_get("refused").map_err(unreadable)? {
+            return Err(turn_running());
+        }
+        message(row).map(Some).map_err(unreadable)
+    }
+
+    /// The newest messages that a reader sees, in their order, without an answer that is still being written. The cursor
+    /// leads to older ones.
+    pub async fn chat_page(
+        &self,
+        name: &ConversationRef,
+        size: PageSize,
+        cursor: Option<MessageCursor>,
+    ) -> Result<Option<Page<Message>>, Error> {
+        let (id, client_id) = parts(name);
+        let page = Statement {
+            sql: PAGE,
+            params: &[
+                (&self.user(), Type::UUID),
+                (&id, Type::UUID),
+                (&client_id, Type::TEXT),
+                (&cursor.map(|MessageCursor(seq)| seq), Type::INT8),
+                (&i64::from(size.get()), Type::INT8),
+                (&i64::from(most_bytes()), Type::INT8),
+            ],
+        };
+        // It may have to end a run whose function died.
+        let [rows] = self.write([page]).await?;
+        let Some(first) = rows.first() else { return Ok(None) };
+        let Some(found) = first.try_get::<_, Option<i64>>("found").map_err(unreadable)? else {
+            return Ok(Some(Page { data: Vec::new(), next_cursor: None }));
+        };
+        let mut data: Vec<Message> = rows.iter().map(message).collect::<Result<_, _>>().map_err(unreadable)?;
+        let more = usize::try_from(found).is_ok_and(|found| found > data.len());
+        let next_cursor = data.last().filter(|_| more).map(|last| MessageCursor(last.seq).encode());
+        data.reverse();
+        Ok(Some(Page { data, next_cursor }))
+    }
+}
+
+/// What is asked for, as the database's function takes it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AskRow<'a> {
+    kind: &'static str,
+    target_id: Option<MessageId>,
+    target_client_id: Option<&'a ClientId>,
+    question: Option<QuestionRow<'a>>,
+    key: Option<&'a ClientId>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct QuestionRow<'a> {
+    /// The client's id, where it is one of ours: what was stored without a client's id is shown under it.
+    id: Option<MessageId>,
+    client_id: Option<&'a ClientId>,
+    parts: &'a [Value],
+    content: &'a str,
+    metadata: &'a Metadata,
+    request_hash: String,
+}
+
+impl<'a> AskRow<'a> {
+    fn new(turn: &'a Turn) -> Self {
+        let (kind, target) = match &turn.ask {
+            Ask::Submit(_) => ("submit", None),
+            Ask::Edit { target, .. } => ("edit", Some(target)),
+            Ask::Regenerate { target, .. } => ("regenerate", target.as_ref()),
+        };
+        let question = turn.ask.question().map(|question| QuestionRow {
+            id: question.client_id.as_ref().and_then(|id| MessageRef::parse(id.as_str()).id),
+            client_id: question.client_id.as_ref(),
+            parts: &question.parts,
+            content: &question.content,
+            metadata: &question.metadata,
+            request_hash: question.request_hash(),
+        });
+        Self {
+            kind,
+            target_id: target.and_then(|target| target.id),
+            target_client_id: target.and_then(|target| target.client_id.as_ref()),
+            question,
+            key: turn.key.as_ref(),
+        }
+    }
+}
+
+fn read_start(row: &Row, rules: &TurnRules) -> Result<TurnStart, Error> {
+    let outcome: &str = row.try_get("outcome").map_err(unreadable)?;
+    match outcome {
+        "started" => started(row).map(TurnStart::Started).map_err(unreadable),
+        "joined" => Ok(TurnStart::Joined(FoundRun {
+            run: row.try_get::<_, uuid::Uuid>("run_id").map_err(unreadable)?.into(),
+            message: row.try_get::<_, uuid::Uuid>("message_id").map_err(unreadable)?.into(),
+        })),
+        "finished" => message(row).map(|message| TurnStart::Finished(Box::new(message))).map_err(unreadable),
+        "turn_running" => Err(turn_running()),
+        "quota_exceeded" => {
+            let state = quota_state(row).map_err(unreadable)?;
+            Err(state.map_or_else(|| Error::internal("a quota without a state"), |state| quota_exceeded(rules, state)))
+        }
+        fault => Err(refused(fault)),
+    }
+}
+
+fn started(row: &Row) -> Result<StartedTurn, tokio_postgres::Error> {
+    let id = |column: &str| row.try_get::<_, uuid::Uuid>(column);
+    Ok(StartedTurn {
+        run: id("run_id")?.into(),
+        conversation: id("started_in")?.into(),
+        conversation_made: row.try_get("made")?,
+        title: row.try_get("title")?,
+        message: id("message_id")?.into(),
+        question: id("question_id")?.into(),
+        created_at: row.try_get("created_at")?,
+        history: row.try_get::<_, Json<Vec<HistoryMessage>>>("history")?.0,
+        quota: quota_state(row)?,
+    })
+}
+
+/// What the user has left, where there is a quota.
+fn quota_state(row: &Row) -> Result<Option<QuotaState>, tokio_postgres::Error> {
+    let left = |column: &str| {
+        row.try_get::<_, Option<i64>>(column).map(|left| left.map(|left| u64::try_from(left).unwrap_or(0)))
+    };
+    let Some(resets_in) = row.try_get::<_, Option<f64>>("resets_in")? else { return Ok(None) };
+    Ok(Some(QuotaState {
+        messages_left: left("messages_left")?,
+        tokens_left: left("tokens_left")?,
+        resets_in: Duration::try_from_secs_f64(resets_in).unwrap_or_default(),
+    }))
+}
+
+fn turn_running() -> Error {
+    Error::new(
+        Code::TurnRunning,
+        "An answer is still being written in this conversation. Stop it, or wait for its end; nothing was stored.",
+    )
+}
+
+fn quota_exceeded(rules: &TurnRules, state: QuotaState) -> Error {
+    let error =
+        Error::new(Code::QuotaExceeded, "This window's quota is used up; Retry-After says when the next begins.");
+    let error = error.with_header("retry-after", state.resets_in.as_secs_f64().ceil().to_string());
+    rules.quota.headers(&state).into_iter().fold(error, |error, (name, value)| error.with_header(name, value))
+}
+
+/// Why the function stored nothing.
+fn refused(fault: &str) -> Error {
+    let invalid = |pointer: &str, detail: &'static str| Error::invalid(vec![Fault::body(pointer, detail)]);
+    let large = |pointer: &str, bytes: usize| {
+        let detail = format!("is too large: it takes more than {bytes} bytes once it is stored");
+        too_large(vec![Fault::body(pointer, detail)])
+    };
+    let reused = |pointer: &str, what: &'static str, detail: &'static str| Error {
+        faults: vec![Fault::body(pointer, detail)],
+        ..Error::new(Code::IdempotencyKeyReused, what)
+    };
+    match fault {
+        "unknown_conversation" => Error::not_found("conversation"),
+        "unknown_target" => invalid("/messageId", "is no message of this conversation, or answers no question"),
+        "target_is_no_question" => invalid("/messageId", "is no question: only what the user wrote can be edited"),
+        "nothing_to_answer" => invalid("/messages", "is missing, and the conversation has no question"),
+        "client_id_reused" => reused(
+            "/messages",
+            "The question's id was used before, with other content. Nothing was stored; an edit names it in messageId.",
+            "ends with a question whose id was used before, with other content",
+        ),
+        "key_reused" => reused(
+            "/messageId",
+            "The Idempotency-Key was used before, for another question. Nothing was stored.",
+            "answers another question than the request that had this Idempotency-Key",
+        ),
+        "metadata_too_large" => large("/messages", limits::METADATA_BYTES),
+        "too_large" => large("/messages", limits::PAGE_BYTES),
+        _ => Error::internal("the database's functions report a fault that isn't known here"),
+    }
+}
+
+/// As wide as the database's numbers are.
+pub(super) fn wide(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn whole(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
