@@ -12,6 +12,7 @@ mod frames;
 mod json;
 mod openai;
 mod prompt;
+mod reading;
 mod sources;
 mod title;
 mod ui_message_stream;
@@ -33,7 +34,7 @@ use crate::error::Error;
 use crate::id::{ConversationId, RunId, UserId};
 use crate::model::HistoryMessage;
 use crate::tls;
-use answer::Dialect;
+use reading::Dialect;
 
 pub use answer::AnswerStream;
 pub use events::AgentEvent;
@@ -205,7 +206,9 @@ impl Agent {
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream, application/json"));
         headers.extend(config.api_key.as_deref().and_then(bearer).map(|bearer| (AUTHORIZATION, bearer)));
         // The operator's word is the last.
-        headers.extend(config.headers.iter().cloned());
+        for (name, value) in &config.headers {
+            headers.insert(name, value.clone());
+        }
         let body = body.to_string();
         let until = waits.total.map_or(waits.first_byte, |total| total.min(waits.first_byte));
         let late = || match waits.total {

@@ -1,20 +1,16 @@
-//! An answer on its way: bytes to frames, frames to events, and the wait for each of them.
+//! An answer on its way, and the wait for each of its bytes.
 
 use std::fmt;
 use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
 use reqwest::Response;
-use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
-use super::events::{AgentEvent, Events};
-use super::failure::{AgentFailure, FailureKind, word};
-use super::openai::Completion;
-use super::ui_message_stream::Passage;
-use super::{Waits, json};
-use crate::model::limits;
-use crate::ui_stream::sse::Decoder;
+use super::Waits;
+use super::events::AgentEvent;
+use super::failure::{AgentFailure, FailureKind};
+use super::reading::{Dialect, Next, Reading};
 
 /// How long an answer that has said why it ended is waited for what may follow: its usage, and `[DONE]`.
 const EPILOGUE: Duration = Duration::from_secs(5);
@@ -22,83 +18,58 @@ const EPILOGUE: Duration = Duration::from_secs(5);
 /// An agent's answer, event by event.
 pub struct AnswerStream {
     response: Response,
+    reading: Reading,
     waits: Waits,
     /// When the next byte must be there.
     next_byte: Instant,
-    bytes: usize,
-    form: Form,
-    dialect: Dialect,
-    events: Events,
-    state: State,
-}
-
-/// How the answer is written. Its first byte tells, not its content type, which proxies change.
-enum Form {
-    Unknown,
-    Events {
-        decoder: Decoder,
-        any: bool,
-    },
-    /// One JSON document.
-    Document(Vec<u8>),
-}
-
-/// What its frames mean.
-#[derive(Debug)]
-pub(super) enum Dialect {
-    Completion(Box<Completion>),
-    Passage(Box<Passage>),
-}
-
-enum State {
-    Open,
-    /// What is to be told once all events are taken.
-    Failed(AgentFailure),
-    Ended,
+    /// When an answer that has said why it ended is taken for ended.
+    last_byte: Option<Instant>,
 }
 
 impl fmt::Debug for AnswerStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AnswerStream").field("bytes", &self.bytes).finish_non_exhaustive()
+        f.debug_struct("AnswerStream").field("bytes", &self.reading.bytes()).finish_non_exhaustive()
     }
 }
 
 impl AnswerStream {
     pub(super) fn new(response: Response, waits: Waits, dialect: Dialect) -> Self {
-        Self {
-            response,
-            next_byte: waits.first_byte,
-            waits,
-            bytes: 0,
-            form: Form::Unknown,
-            dialect,
-            events: Events::default(),
-            state: State::Open,
-        }
+        let (next_byte, reading) = (waits.first_byte, Reading::new(dialect));
+        Self { response, reading, waits, next_byte, last_byte: None }
     }
 
-    /// The next event; `None` after [`AgentEvent::Finish`]. A failure is the last that is told, too.
+    /// The next event; `None` after [`AgentEvent::Finish`], and after a failure.
     ///
     /// Safe to drop and call again: nothing is lost between two calls, and no wait begins anew.
     pub async fn next(&mut self) -> Result<Option<AgentEvent>, AgentFailure> {
         loop {
-            if let Some(event) = self.events.take() {
-                return Ok(Some(event));
+            match self.reading.take() {
+                Next::Event(event) => return Ok(Some(event)),
+                Next::Failure(failure) => return Err(failure),
+                Next::End => return Ok(None),
+                Next::Bytes => {}
             }
-            match std::mem::replace(&mut self.state, State::Ended) {
-                State::Open => self.state = State::Open,
-                State::Failed(failure) => return Err(failure),
-                State::Ended => return Ok(None),
-            }
+            let ends = [Some(self.next_byte), self.last_byte, self.waits.total];
+            let until = ends.into_iter().flatten().min().unwrap_or(self.next_byte);
             // The only place that waits. What is there counts, however late it is asked for.
-            let until = self.waits.total.map_or(self.next_byte, |total| total.min(self.next_byte));
             match timeout_at(until, self.response.chunk()).await {
                 Ok(Ok(Some(bytes))) => self.read(&bytes),
-                Ok(Ok(None)) => self.end_of_bytes(),
-                Ok(Err(error)) => self.cut(AgentFailure::transport(FailureKind::Cut, error)),
-                Err(_) => self.cut(self.too_late()),
+                Ok(Ok(None)) => {
+                    let kind = self.response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+                    self.reading.end_of_bytes(kind.unwrap_or_default());
+                }
+                Ok(Err(error)) => self.reading.cut(AgentFailure::transport(FailureKind::Cut, error)),
+                Err(_) => self.reading.cut(self.too_late()),
             }
         }
+    }
+
+    fn read(&mut self, bytes: &[u8]) {
+        self.reading.read(bytes);
+        let now = Instant::now();
+        self.next_byte = now + self.waits.limits.idle;
+        // What still comes then, comments to keep the connection open for one, moves that end no more.
+        self.last_byte = self.reading.is_finished().then(|| self.last_byte.unwrap_or(now + EPILOGUE));
     }
 
     fn too_late(&self) -> AgentFailure {
@@ -106,154 +77,10 @@ impl AnswerStream {
             Some(total) if total <= self.next_byte => {
                 AgentFailure::too_late(FailureKind::TotalTimeout, self.waits.limits.total)
             }
-            _ if self.bytes == 0 => AgentFailure::too_late(FailureKind::FirstByteTimeout, self.waits.limits.first_byte),
+            _ if self.reading.bytes() == 0 => {
+                AgentFailure::too_late(FailureKind::FirstByteTimeout, self.waits.limits.first_byte)
+            }
             _ => AgentFailure::too_late(FailureKind::IdleTimeout, self.waits.limits.idle),
         }
     }
-
-    fn read(&mut self, bytes: &[u8]) {
-        self.bytes = self.bytes.saturating_add(bytes.len());
-        if self.bytes > limits::AGENT_STREAM_BYTES {
-            return self.fail(AgentFailure::new(FailureKind::TooLarge, "all of the stream"));
-        }
-        let frames = match self.decode(bytes) {
-            Ok(frames) => frames,
-            Err(failure) => return self.fail(failure),
-        };
-        for frame in frames {
-            self.frame(&frame);
-            if !matches!(self.state, State::Open) {
-                return;
-            }
-        }
-        let finished = matches!(&self.dialect, Dialect::Completion(completion) if completion.is_finished());
-        let wait = if finished { EPILOGUE.min(self.waits.limits.idle) } else { self.waits.limits.idle };
-        self.next_byte = Instant::now() + wait;
-    }
-
-    /// The frames that these bytes complete.
-    fn decode(&mut self, bytes: &[u8]) -> Result<Vec<String>, AgentFailure> {
-        let mut bytes = bytes;
-        if matches!(self.form, Form::Unknown) {
-            // A byte order mark says nothing, nor does white space.
-            let says_nothing = |byte: &u8| matches!(byte, 0xef | 0xbb | 0xbf) || byte.is_ascii_whitespace();
-            match bytes.iter().position(|byte| !says_nothing(byte)) {
-                None => return Ok(Vec::new()),
-                Some(at) => bytes = &bytes[at..],
-            }
-            self.form = match bytes.first() {
-                Some(b'{') => Form::Document(Vec::new()),
-                _ => Form::Events { decoder: Decoder::new(limits::AGENT_EVENT_BYTES), any: false },
-            };
-        }
-        match &mut self.form {
-            Form::Unknown => Ok(Vec::new()),
-            Form::Events { decoder, any } => {
-                let frames = decoder.feed(bytes).map_err(|_| one_event_too_large())?;
-                *any |= !frames.is_empty();
-                Ok(frames)
-            }
-            Form::Document(document) => {
-                document.extend_from_slice(bytes);
-                if document.len() > limits::AGENT_EVENT_BYTES { Err(one_event_too_large()) } else { Ok(Vec::new()) }
-            }
-        }
-    }
-
-    fn frame(&mut self, frame: &str) {
-        if frame.trim() == "[DONE]" {
-            return self.end();
-        }
-        let frame = match json::parse(frame) {
-            Ok(Value::Object(frame)) => frame,
-            Ok(_) => return self.fail(AgentFailure::malformed("a frame is no JSON object")),
-            // It says where, and nothing of what is there.
-            Err(error) => return self.fail(AgentFailure::malformed(format!("a frame is no JSON: {error}"))),
-        };
-        let read = match &mut self.dialect {
-            Dialect::Completion(completion) => completion.frame(&frame, &mut self.events).map(|()| false),
-            Dialect::Passage(passage) => passage.frame(&frame, &mut self.events),
-        };
-        match read {
-            _ if self.events.is_too_large() => self.fail(AgentFailure::new(FailureKind::TooLarge, "its frames")),
-            Ok(false) => {}
-            Ok(true) => self.state = State::Ended,
-            Err(failure) => self.fail(failure),
-        }
-    }
-
-    /// The bytes have ended, which by itself doesn't say that the answer has.
-    fn end_of_bytes(&mut self) {
-        let rest = match std::mem::replace(&mut self.form, Form::Unknown) {
-            Form::Unknown => None,
-            Form::Events { mut decoder, any } => {
-                let Ok(last) = decoder.finish() else { return self.fail(one_event_too_large()) };
-                if last.is_none() && !any {
-                    let kind = self.response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-                    let kind = word(kind.unwrap_or_default().split(';').next().unwrap_or_default());
-                    return self.fail(AgentFailure::malformed(format!("no event in an answer of the type {kind}")));
-                }
-                last
-            }
-            Form::Document(document) => return self.document(&document),
-        };
-        if let Some(frame) = rest {
-            self.frame(&frame);
-        }
-        if matches!(self.state, State::Open) {
-            self.cut(AgentFailure::new(FailureKind::Cut, "it ended before it was finished"));
-        }
-    }
-
-    /// An answer that isn't streamed.
-    fn document(&mut self, document: &[u8]) {
-        match (std::str::from_utf8(document), &self.dialect) {
-            (Err(_), _) => self.fail(AgentFailure::malformed("a document is no UTF-8")),
-            (Ok(document), Dialect::Completion(_)) => {
-                self.frame(document);
-                // It is whole, whether it says why it ended or not.
-                if matches!(self.state, State::Open) {
-                    self.end();
-                }
-            }
-            (Ok(_), Dialect::Passage(_)) => self.fail(AgentFailure::malformed("a document where events should be")),
-        }
-    }
-
-    fn end(&mut self) {
-        let ended = match &mut self.dialect {
-            Dialect::Completion(completion) => completion.end(&mut self.events),
-            Dialect::Passage(passage) => {
-                passage.end(None, &mut self.events);
-                Ok(())
-            }
-        };
-        match ended {
-            Ok(()) => self.state = State::Ended,
-            Err(failure) => self.fail(failure),
-        }
-    }
-
-    /// Nothing more comes. That breaks no answer which has said why it ended.
-    fn cut(&mut self, failure: AgentFailure) {
-        let timed_out = *failure.kind() != FailureKind::Cut;
-        match &self.dialect {
-            Dialect::Completion(completion) if completion.is_finished() => self.end(),
-            // Silence after a call of a tool is the tool's, an end is an end.
-            Dialect::Completion(completion) if completion.may_end() && !timed_out => self.end(),
-            _ => self.fail(failure),
-        }
-    }
-
-    fn fail(&mut self, failure: AgentFailure) {
-        match &mut self.dialect {
-            Dialect::Completion(completion) => completion.tell_usage(&mut self.events),
-            Dialect::Passage(passage) => passage.tell_usage(&mut self.events),
-        }
-        self.state = State::Failed(failure.after(self.events.gave_something()));
-    }
-}
-
-fn one_event_too_large() -> AgentFailure {
-    AgentFailure::new(FailureKind::TooLarge, "one event")
 }

@@ -13,9 +13,11 @@ use crate::model::{HistoryMessage, NewSources, Role, limits};
 pub(super) fn messages(system: Option<&str>, history: &[HistoryMessage]) -> Vec<Value> {
     let sources = sources_of(history);
     let mut messages: Vec<(Role, String)> = Vec::with_capacity(history.len() + 1);
-    for (message, sources) in history.iter().zip(sources) {
-        // The result of a tool means nothing without its call.
-        if message.role == Role::Tool || message.content.trim().is_empty() {
+    for (i, (message, sources)) in history.iter().zip(sources).enumerate() {
+        // The result of a tool means nothing without its call, and what says nothing is refused by some; but a question
+        // is a question.
+        let is_question = i + 1 == history.len();
+        if message.role == Role::Tool || (message.content.trim().is_empty() && !is_question) {
             continue;
         }
         let text = match &sources {

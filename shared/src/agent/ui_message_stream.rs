@@ -33,6 +33,7 @@ impl Passage {
                     events.source(source);
                 }
             }
+            "file" if !is_harmless(frame) => tracing::warn!("a file of the agent has a link of a forbidden scheme"),
             "finish" => {
                 self.note(frame, events);
                 self.end(frame.get("finishReason").and_then(Value::as_str), events);
@@ -81,6 +82,17 @@ impl Passage {
             self.model = Some(model.to_owned());
             events.model(model);
         }
+    }
+}
+
+/// Whether a file's link is none that runs in a reader's page. Browsers pass over white space in a scheme.
+fn is_harmless(file: &Map<String, Value>) -> bool {
+    let url: String = file.get("url").and_then(Value::as_str).unwrap_or_default().chars().take(200).collect();
+    let url = url.replace(|c: char| c.is_whitespace() || c.is_control(), "").to_ascii_lowercase();
+    match url.split_once(':') {
+        Some((scheme, _)) if !scheme.contains(['/', '?', '#']) => ["http", "https", "data", "blob"].contains(&scheme),
+        // A path of the reader's own page.
+        _ => true,
     }
 }
 

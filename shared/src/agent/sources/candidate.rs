@@ -24,6 +24,9 @@ pub(super) struct Candidate {
 /// What is ours to say, or too large for what it is worth.
 const NOT_KEPT: [&str; 6] = ["id", "type", "object", "embedding", "vector", "embeddings"];
 
+/// What a source's members are called here.
+const OURS: [&str; 8] = ["url", "title", "snippet", "score", "documentId", "chunkId", "filename", "mediaType"];
+
 impl Candidate {
     /// Reads an object by the names that are in use for each member.
     pub(super) fn of(object: &Object) -> Self {
@@ -80,8 +83,9 @@ impl Candidate {
     }
 
     pub(super) fn into_source(self, id: String, title: &str) -> Object {
-        // What was said under a name of ours is said by us.
         let mut source = if size_of(&self.extra) <= limits::SOURCE_EXTRA_BYTES { self.extra } else { Object::new() };
+        // What is left under a name of ours isn't what the name says.
+        source.retain(|name, _| !OURS.contains(&name.as_str()));
         let kind = if self.url.is_some() { "url" } else { "document" };
         source.insert("id".into(), id.into());
         source.insert("type".into(), kind.into());
