@@ -12,6 +12,8 @@ mod message;
 mod parts;
 mod replay;
 pub mod sse;
+#[cfg(test)]
+mod tests;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, header};
