@@ -14,6 +14,8 @@ mod openai;
 mod prompt;
 mod reading;
 mod sources;
+#[cfg(test)]
+mod tests;
 mod title;
 mod ui_message_stream;
 mod usage;
@@ -183,16 +185,22 @@ impl Agent {
         Ok(AnswerStream::new(response, waits, dialect))
     }
 
-    fn completion(&self, prompt: &Prompt<'_>) -> Value {
-        let config = &self.0.config;
-        let mut body = json!({
-            "messages": prompt::messages(config.system_prompt.as_deref(), prompt.history),
-            "stream": true,
-            "stream_options": {"include_usage": true},
-        });
-        if let Some(model) = &config.model {
+    /// What every request for a completion has.
+    fn body(&self, messages: Vec<Value>) -> Value {
+        let mut body = Value::Object(self.0.config.body.clone());
+        if let Some(model) = &self.0.config.model {
             body["model"] = model.as_str().into();
         }
+        body["messages"] = messages.into();
+        body
+    }
+
+    fn completion(&self, prompt: &Prompt<'_>) -> Value {
+        let config = &self.0.config;
+        let messages = prompt::messages(config.system_prompt.as_deref(), prompt.history);
+        let mut body = self.body(messages);
+        body["stream"] = true.into();
+        body["stream_options"] = json!({"include_usage": true});
         if config.send_user == SendUser::Id {
             body["user"] = prompt.user.to_string().into();
         }
@@ -217,13 +225,13 @@ impl Agent {
             }
             _ => AgentFailure::too_late(FailureKind::FirstByteTimeout, waits.limits.first_byte),
         };
-        let send = || client.post(url.clone()).headers(headers.clone()).body(body.clone()).send();
-        let mut sent = timeout_at(until, send()).await.map_err(|_| late())?;
+        let attempt = || client.post(url.clone()).headers(headers.clone()).body(body.clone()).send();
+        let mut sent = timeout_at(until, attempt()).await.map_err(|_| late())?;
         // Where no connection came about nothing was sent, and nothing is paid twice. In all other cases it may be.
         if sent.as_ref().is_err_and(|error| error.is_connect() && !error.is_timeout()) {
             let again = async {
                 tokio::time::sleep(PAUSE).await;
-                send().await
+                attempt().await
             };
             sent = timeout_at(until, again).await.map_err(|_| late())?;
         }

@@ -223,8 +223,12 @@ fn finish_reason(reason: &str) -> FinishReason {
 /// The failure that a frame reports. Its message stays out of the log and of the reader's sight: it may repeat the
 /// prompt, or the key.
 fn reported(frame: &Object) -> Option<AgentFailure> {
+    // vLLM, OpenAI's Responses, and RAGFlow, which answers 200 to all.
     let whole = frame.get("object").is_some_and(|kind| kind == "error")
-        || frame.get("type").is_some_and(|kind| kind == "error");
+        || frame.get("type").is_some_and(|kind| kind == "error")
+        || (frame.get("code").is_some_and(|code| code.is_i64() && *code != 0)
+            && frame.contains_key("message")
+            && !frame.contains_key("choices"));
     let error = match frame.get("error") {
         Some(error) if !error.is_null() => error.as_object(),
         _ if whole => Some(frame),

@@ -157,13 +157,15 @@ impl Reading {
         }
     }
 
-    /// The bytes have ended, which by itself doesn't say that the answer has. The content type is for the log.
+    /// The bytes have ended, which by itself doesn't say that the answer has. The content type tells a stream of
+    /// nothing from what is no stream.
     pub(super) fn end_of_bytes(&mut self, content_type: &str) {
         let rest = match std::mem::replace(&mut self.form, Form::Unknown) {
             Form::Unknown => None,
             Form::Events { mut decoder, any } => {
                 let Ok(last) = decoder.finish() else { return self.fail(one_event_too_large()) };
-                if last.is_none() && !any {
+                // A stream that ends before its first event is cut; a page of HTML is no stream.
+                if last.is_none() && !any && !content_type.starts_with("text/event-stream") {
                     let kind = word(content_type.split(';').next().unwrap_or_default());
                     return self.fail(AgentFailure::malformed(format!("no event in an answer of the type {kind}")));
                 }

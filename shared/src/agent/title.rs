@@ -38,16 +38,11 @@ impl Agent {
     }
 
     async fn ask_for_title(&self, question: &str) -> Result<Option<Title>, AgentFailure> {
-        let mut body = json!({
-            "messages": [
-                {"role": "system", "content": INSTRUCTION},
-                {"role": "user", "content": cut(question, QUESTION_CHARS)},
-            ],
-            "stream": false,
-        });
-        if let Some(model) = &self.0.config.model {
-            body["model"] = model.as_str().into();
-        }
+        let mut body = self.body(vec![
+            json!({"role": "system", "content": INSTRUCTION}),
+            json!({"role": "user", "content": cut(question, QUESTION_CHARS)}),
+        ]);
+        body["stream"] = false.into();
         let mut response = self.send(HeaderMap::new(), &body, Waits::within(DEADLINE)).await?;
         let mut answer = Vec::new();
         while let Some(bytes) =

@@ -6,6 +6,8 @@ use std::time::Duration;
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue};
 
+use serde_json::{Map, Value};
+
 use super::{Reader, Setting, setting};
 
 /// The settings of the agent.
@@ -23,6 +25,11 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("AGENT_API_KEY", "none", "Sent to the agent as `Authorization: Bearer …`"),
     setting("AGENT_MODEL", "none", "The `model` that is asked for; unset, the agent chooses (`openai`)"),
     setting("AGENT_HEADERS", "none", "Further headers for the agent, a JSON object of texts: `{\"api-key\":\"…\"}`"),
+    setting(
+        "AGENT_BODY",
+        "none",
+        "Further members of the request's body, a JSON object: what a service needs to search, or to tell its sources (`openai`)",
+    ),
     setting("AGENT_SYSTEM_PROMPT", "none", "Goes before the history (`openai`)"),
     setting(
         "AGENT_HISTORY_MESSAGES",
@@ -54,6 +61,8 @@ pub struct AgentConfig {
     pub model: Option<String>,
     /// Further headers. May hold secrets: never printed.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Further members of a request's body. May hold secrets: never printed.
+    pub body: Map<String, Value>,
     /// What goes before the history.
     pub system_prompt: Option<String>,
     /// The most messages that it is given.
@@ -72,7 +81,7 @@ pub struct AgentConfig {
     pub total_timeout: Option<Duration>,
 }
 
-/// Prints no URL (its query may hold a key), no key, no header and no prompt.
+/// Prints no URL (its query may hold a key), no key, no header, no body and no prompt.
 impl fmt::Debug for AgentConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AgentConfig")
@@ -135,6 +144,7 @@ impl AgentConfig {
             api_key,
             model: reader.get("AGENT_MODEL"),
             headers: headers(reader),
+            body: body(reader),
             system_prompt: reader.get("AGENT_SYSTEM_PROMPT"),
             history_messages: number(reader, "AGENT_HISTORY_MESSAGES", 1, 1000),
             history_chars: number(reader, "AGENT_HISTORY_CHARS", 1, 4_000_000),
@@ -152,18 +162,31 @@ fn number(reader: &mut Reader<'_>, name: &'static str, least: u32, most: u32) ->
     u32::try_from(reader.number(name, least.into(), most.into())).unwrap_or(most)
 }
 
+/// The members that are not for the settings to say.
+const OWN_MEMBERS: [&str; 3] = ["messages", "stream", "stream_options"];
+
+fn body(reader: &mut Reader<'_>) -> Map<String, Value> {
+    let Some(text) = reader.get("AGENT_BODY") else { return Map::new() };
+    let members = serde_json::from_str::<Map<String, Value>>(&text).ok();
+    let members = members.filter(|members| !OWN_MEMBERS.iter().any(|name| members.contains_key(*name)));
+    members.unwrap_or_else(|| {
+        reader.faults.push(format!("AGENT_BODY must be a JSON object without {}", OWN_MEMBERS.join(", ")));
+        Map::new()
+    })
+}
+
 /// The headers that say how the body is sent; the HTTP client's own affair.
 const OWN: [HeaderName; 5] = [CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING];
 
 fn headers(reader: &mut Reader<'_>) -> Vec<(HeaderName, HeaderValue)> {
     let Some(text) = reader.get("AGENT_HEADERS") else { return Vec::new() };
-    let read = |(name, value): (&String, &serde_json::Value)| {
+    let read = |(name, value): (&String, &Value)| {
         let name = HeaderName::try_from(name).ok().filter(|name| !OWN.contains(name))?;
         let mut value = HeaderValue::from_str(value.as_str()?).ok()?;
         value.set_sensitive(true);
         Some((name, value))
     };
-    let members = serde_json::from_str::<serde_json::Map<_, _>>(&text).ok();
+    let members = serde_json::from_str::<Map<_, _>>(&text).ok();
     members.and_then(|members| members.iter().map(read).collect()).unwrap_or_else(|| {
         reader.faults.push(
             "AGENT_HEADERS must be a JSON object of header names and texts, without those that frame a request"

@@ -78,20 +78,17 @@ impl NewSources {
             "type": if is_url { "source-url" } else { "source-document" },
             "sourceId": source.get("id"),
         });
-        let title = source.get("title").or_else(|| source.get("filename"));
+        let text = |name: &str| source.get(name).filter(|value| value.is_string()).cloned();
+        let title = text("title").or_else(|| text("filename"));
         if let Value::Object(part) = &mut part {
             if is_url {
                 part.insert("url".into(), source.get("url").cloned().unwrap_or_default());
+                part.extend(title.map(|title| ("title".into(), title)));
             } else {
-                let media = source.get("mediaType").filter(|value| value.is_string());
-                part.insert("mediaType".into(), media.cloned().unwrap_or_else(|| "text/plain".into()));
+                part.insert("mediaType".into(), text("mediaType").unwrap_or_else(|| "text/plain".into()));
                 // The SDK's schema demands a title of a document.
-                part.insert("title".into(), title.or_else(|| source.get("id")).cloned().unwrap_or_default());
-            }
-            for name in ["title", "filename"] {
-                if let Some(text @ Value::String(_)) = source.get(name).filter(|_| name == "filename" || is_url) {
-                    part.insert(name.into(), text.clone());
-                }
+                part.insert("title".into(), title.or_else(|| source.get("id").cloned()).unwrap_or_default());
+                part.extend(text("filename").map(|filename| ("filename".into(), filename)));
             }
         }
         part

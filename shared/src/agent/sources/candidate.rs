@@ -31,7 +31,7 @@ impl Candidate {
     /// Reads an object by the names that are in use for each member.
     pub(super) fn of(object: &Object) -> Self {
         let mut rest = object.clone();
-        rest.retain(|_, value| !value.is_null());
+        rest.retain(|_, value| !value.is_null() && value != "");
         let id = text(&mut rest, &["id"]);
         let mut candidate = Self {
             url: text(&mut rest, &["url", "link", "uri"]),

@@ -104,7 +104,9 @@ fn group(source: &Value, candidates: &mut Vec<Candidate>) {
         candidate.url = candidate.url.or_else(|| of_whole("url"));
         candidate.title = candidate.title.or_else(|| of_whole("name"));
         candidate.document_id = candidate.document_id.or_else(|| of_whole("id"));
-        candidate.chunk_id = candidate.chunk_id.or_else(|| Some(i.to_string()));
+        if candidate.url.is_none() {
+            candidate.chunk_id = candidate.chunk_id.or_else(|| Some(i.to_string()));
+        }
         if let Some(Value::Number(distance)) = list("distances").and_then(|distances| distances.get(i)) {
             candidate.score = Some(distance.clone());
         }
