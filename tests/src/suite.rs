@@ -2,6 +2,7 @@
 #![warn(unused_crate_dependencies)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
+mod agent;
 mod auth;
 mod closed;
 mod conversations;

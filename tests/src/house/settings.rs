@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use shared::config::{Config, CorsOrigins, settings};
+use shared::config::{AgentProtocol, Config, CorsOrigins, SendUser, settings};
 
 const README: &str = include_str!("../../../README.md");
 
@@ -89,5 +89,73 @@ fn http_is_good_enough_for_this_machine_alone() {
     }
     for bad in ["http://localhost.example.com/a", "http://10.0.0.1/a", "file:///a", "localhost:3000"] {
         assert!(read(&[REQUIRED[0], ("AUTH_URL", bad)]).is_err(), "{bad}");
+    }
+}
+
+/// These settings beside the two that are required.
+fn agent(settings: &[(&str, &str)]) -> Result<Config, Vec<String>> {
+    read(&[&REQUIRED[..], settings].concat())
+}
+
+#[test]
+fn without_an_agent_there_are_histories_only() {
+    assert!(read(&REQUIRED).expect("good settings").agent.is_none());
+    // What is said of an agent that isn't there isn't read.
+    assert!(agent(&[("AGENT_MODEL", "m"), ("AGENT_PROTOCOL", "odd")]).expect("good settings").agent.is_none());
+}
+
+#[test]
+fn an_agent_is_a_url_and_the_rest_can_be_set() {
+    let config =
+        agent(&[("AGENT_URL", "https://agent.example.com/v1")]).expect("good settings").agent.expect("an agent");
+    assert_eq!((config.protocol, config.send_user), (AgentProtocol::OpenAi, SendUser::Nothing));
+    assert_eq!((config.history_messages, config.history_chars), (20, 24_000));
+    let waits = [config.connect_timeout, config.first_byte_timeout, config.idle_timeout].map(|wait| wait.as_secs());
+    assert_eq!((waits, config.total_timeout), ([5, 60, 30], None));
+    assert!(config.model.is_none() && config.api_key.is_none() && config.headers.is_empty() && config.body.is_empty());
+
+    let settings = [
+        ("AGENT_URL", "http://127.0.0.1:9004/v1"),
+        ("AGENT_PROTOCOL", "ui-message-stream"),
+        ("AGENT_API_KEY", "key"),
+        ("AGENT_MODEL", "m-1"),
+        ("AGENT_HEADERS", r#"{"api-key":"secret","X-Team":"hr"}"#),
+        ("AGENT_BODY", r#"{"extra_body":{"reference":true}}"#),
+        ("AGENT_SYSTEM_PROMPT", "Be brief."),
+        ("AGENT_HISTORY_MESSAGES", "6"),
+        ("AGENT_SEND_USER", "token"),
+        ("AGENT_TOTAL_SECONDS", "600"),
+    ];
+    let config = agent(&settings).expect("good settings").agent.expect("an agent");
+    assert_eq!((config.protocol, config.send_user), (AgentProtocol::UiMessageStream, SendUser::Token));
+    assert_eq!(config.headers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["x-team", "api-key"]);
+    assert!(config.headers.iter().all(|(_, value)| value.is_sensitive()));
+    assert_eq!(config.body["extra_body"]["reference"], true);
+    assert_eq!((config.history_messages, config.total_timeout), (6, Some(Duration::from_mins(10))));
+    let printed = format!("{config:?}");
+    assert!(!["key", "secret", "brief", "reference", "9004"].iter().any(|it| printed.contains(it)), "{printed}");
+}
+
+#[test]
+fn a_malformed_agent_is_told_at_once() {
+    let settings = [
+        ("AGENT_URL", "http://agent.example.com/v1"),
+        ("AGENT_PROTOCOL", "smoke-signals"),
+        ("AGENT_API_KEY", "a\nkey"),
+        ("AGENT_HEADERS", r#"{"host":"elsewhere"}"#),
+        ("AGENT_BODY", r#"{"stream":false}"#),
+        ("AGENT_HISTORY_MESSAGES", "0"),
+        ("AGENT_SEND_USER", "everything"),
+        ("AGENT_TOTAL_SECONDS", "long"),
+    ];
+    let mut faults = agent(&settings).expect_err("faults");
+    faults.iter_mut().for_each(|fault| *fault = fault.split(' ').next().expect("a name").to_owned());
+    faults.sort_unstable();
+    let mut named = settings.map(|(name, _)| name);
+    named.sort_unstable();
+    assert_eq!(faults, named);
+    for bad in ["[]", "x", r#"{"a b":"c"}"#, r#"{"a":1}"#, r#"{"a":"line\nbreak"}"#, r#"{"Content-Type":"text/plain"}"#]
+    {
+        assert!(agent(&[("AGENT_URL", "https://a.example"), ("AGENT_HEADERS", bad)]).is_err(), "{bad}");
     }
 }
