@@ -173,7 +173,7 @@ async fn a_title() {
     assert_eq!((scene.agent.title(QUESTION).await, scene.server.asked()), (None, 0));
 
     // A title is worth ten seconds, whatever answers are worth.
-    let patient = |config: &mut AgentConfig| config.first_byte_timeout = std::time::Duration::from_secs(600);
+    let patient = |config: &mut AgentConfig| config.first_byte_timeout = std::time::Duration::from_mins(10);
     let scene = Scene::with([Step::Silence], patient).await;
     let asking = tokio::spawn({
         let agent = scene.agent.clone();

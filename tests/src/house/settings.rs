@@ -148,8 +148,8 @@ fn a_malformed_agent_is_told_at_once() {
         ("AGENT_SEND_USER", "everything"),
         ("AGENT_TOTAL_SECONDS", "long"),
     ];
-    let mut faults = agent(&settings).expect_err("faults");
-    faults.iter_mut().for_each(|fault| *fault = fault.split(' ').next().expect("a name").to_owned());
+    let faults = agent(&settings).expect_err("faults");
+    let mut faults: Vec<&str> = faults.iter().map(|fault| fault.split(' ').next().expect("a name")).collect();
     faults.sort_unstable();
     let mut named = settings.map(|(name, _)| name);
     named.sort_unstable();
