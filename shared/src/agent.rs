@@ -28,7 +28,7 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::{AgentConfig, AgentProtocol, SendUser};
@@ -185,26 +185,26 @@ impl Agent {
         Ok(AnswerStream::new(response, waits, dialect))
     }
 
-    /// What every request for a completion has.
-    fn body(&self, messages: Vec<Value>) -> Value {
-        let mut body = Value::Object(self.0.config.body.clone());
+    /// The body of a request for a completion: `members`, what the settings add to them or take away, and the messages.
+    fn body(&self, mut members: Map<String, Value>, messages: Vec<Value>, stream: bool) -> Value {
         if let Some(model) = &self.0.config.model {
-            body["model"] = model.as_str().into();
+            members.insert("model".into(), model.as_str().into());
         }
-        body["messages"] = messages.into();
-        body
+        members.extend(self.0.config.body.clone());
+        members.retain(|_, value| !value.is_null());
+        members.insert("messages".into(), messages.into());
+        members.insert("stream".into(), stream.into());
+        members.into()
     }
 
     fn completion(&self, prompt: &Prompt<'_>) -> Value {
         let config = &self.0.config;
-        let messages = prompt::messages(config.system_prompt.as_deref(), prompt.history);
-        let mut body = self.body(messages);
-        body["stream"] = true.into();
-        body["stream_options"] = json!({"include_usage": true});
+        let mut members = Map::new();
+        members.insert("stream_options".into(), json!({"include_usage": true}));
         if config.send_user == SendUser::Id {
-            body["user"] = prompt.user.to_string().into();
+            members.insert("user".into(), prompt.user.to_string().into());
         }
-        body
+        self.body(members, prompt::messages(config.system_prompt.as_deref(), prompt.history), true)
     }
 
     /// Sends a request and waits for the head of a good answer.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::HeaderMap;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
 use super::sources::cut;
@@ -38,11 +38,11 @@ impl Agent {
     }
 
     async fn ask_for_title(&self, question: &str) -> Result<Option<Title>, AgentFailure> {
-        let mut body = self.body(vec![
+        let messages = vec![
             json!({"role": "system", "content": INSTRUCTION}),
             json!({"role": "user", "content": cut(question, QUESTION_CHARS)}),
-        ]);
-        body["stream"] = false.into();
+        ];
+        let body = self.body(Map::new(), messages, false);
         let mut response = self.send(HeaderMap::new(), &body, Waits::within(DEADLINE)).await?;
         let mut answer = Vec::new();
         while let Some(bytes) =

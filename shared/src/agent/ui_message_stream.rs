@@ -28,6 +28,8 @@ impl Passage {
         match kind {
             // Who the answer is and what is said of it is for us to say; what it cost, for the agent.
             "start" | "message-metadata" => self.note(frame, events),
+            // The frame that tells which conversation it is: ours alone.
+            "data-conversation" => {}
             "source-url" | "source-document" => {
                 if let Some(source) = self.sources.of_part(frame) {
                     events.source(source);

@@ -28,7 +28,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting(
         "AGENT_BODY",
         "none",
-        "Further members of the request's body, a JSON object: what a service needs to search, or to tell its sources (`openai`)",
+        "Further members of the request's body, a JSON object: what a service needs to search, or to tell its sources; null takes one away that it doesn't know, such as `stream_options` (`openai`)",
     ),
     setting("AGENT_SYSTEM_PROMPT", "none", "Goes before the history (`openai`)"),
     setting(
@@ -61,7 +61,7 @@ pub struct AgentConfig {
     pub model: Option<String>,
     /// Further headers. May hold secrets: never printed.
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// Further members of a request's body. May hold secrets: never printed.
+    /// Further members of a request's body; null takes a member away. May hold secrets: never printed.
     pub body: Map<String, Value>,
     /// What goes before the history.
     pub system_prompt: Option<String>,
@@ -163,7 +163,7 @@ fn number(reader: &mut Reader<'_>, name: &'static str, least: u32, most: u32) ->
 }
 
 /// The members that are not for the settings to say.
-const OWN_MEMBERS: [&str; 3] = ["messages", "stream", "stream_options"];
+const OWN_MEMBERS: [&str; 2] = ["messages", "stream"];
 
 fn body(reader: &mut Reader<'_>) -> Map<String, Value> {
     let Some(text) = reader.get("AGENT_BODY") else { return Map::new() };

@@ -49,7 +49,7 @@ async fn each_setting_changes_what_is_sent() {
         config.system_prompt = Some("Be brief.".to_owned());
         let authorization = ("authorization".parse().unwrap(), HeaderValue::from_static("Basic eA=="));
         config.headers = vec![("api-key".parse().unwrap(), HeaderValue::from_static("k")), authorization];
-        config.body = json!({"extra_body": {"reference": true}, "model": "other"}).as_object().unwrap().clone();
+        config.body = json!({"extra_body": {"reference": true}, "stream_options": null}).as_object().unwrap().clone();
         config.send_user = SendUser::Id;
     };
     let scene = Scene::with(good(), change).await;
@@ -67,7 +67,6 @@ async fn each_setting_changes_what_is_sent() {
             "user": USER,
             "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": QUESTION}],
             "stream": true,
-            "stream_options": {"include_usage": true},
             "extra_body": {"reference": true},
         })
     );
@@ -93,6 +92,7 @@ async fn the_callers_token_only_where_a_setting_says_so() {
 async fn an_agent_that_speaks_the_sdks_protocol() {
     let frames = [
         json!({"type": "start", "messageId": "theirs"}),
+        json!({"type": "data-conversation", "data": {"id": "theirs"}, "transient": true}),
         json!({"type": "text-start", "id": "t"}),
         json!({"type": "text-delta", "id": "t", "delta": "Twenty"}),
         json!({"type": "text-end", "id": "t"}),

@@ -66,7 +66,11 @@ async fn sources_are_data_that_cannot_end_itself() {
 async fn sources_have_their_room_and_later_answers_come_first() {
     let answer = |n: usize| {
         let mut answer = said(Role::Assistant, &format!("Answer {n}"));
-        let one = |i| source(json!({"id": format!("s{i}"), "title": "t".repeat(1000), "snippet": "s".repeat(5000)}));
+        let one = |i| {
+            source(
+                json!({"id": format!("s{i}"), "title": format!("t{n} {}", "t".repeat(1000)), "snippet": "s".repeat(5000)}),
+            )
+        };
         answer.sources = (1..=50).map(one).collect();
         answer
     };
@@ -80,5 +84,5 @@ async fn sources_have_their_room_and_later_answers_come_first() {
     let size: usize = sent.iter().map(|message| message["content"].as_str().unwrap().len()).sum();
     assert!(size < 20 * 1024, "{size}");
     let last = sent[sent.len() - 2]["content"].as_str().unwrap();
-    assert!(last.contains("\"s10\"") && !last.contains("\"s11\""), "ten sources of an answer");
+    assert!(last.contains("t8 ") && last.contains("\"s10\"") && !last.contains("\"s11\""), "ten sources of an answer");
 }

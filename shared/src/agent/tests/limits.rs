@@ -89,6 +89,7 @@ fn only_links_to_the_web_are_links() {
         "JaVaScRiPt:alert(1)",
         "data:text/html,x",
         "file:///etc/passwd",
+        "ftp://example.com/",
         "//example.com/",
         "/docs/leave.md",
         "https://",
