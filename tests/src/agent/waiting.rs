@@ -40,6 +40,24 @@ fn ended(failure: &AgentFailure, kind: &FailureKind, since: Instant, after: u64)
     );
 }
 
+/// A listener whose queue is full lets nobody in, and sends nobody away.
+#[tokio::test]
+async fn an_agent_that_takes_no_connection() {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut filling: Vec<_> = (0..8).map(|_| Box::pin(tokio::net::TcpStream::connect(address))).collect();
+    for connecting in &mut filling {
+        let _ = connecting.as_mut().now_or_never();
+    }
+    let agent = super::agent(format!("http://{address}"), limits);
+    let since = let_time_fly();
+    let history = [super::said(shared::model::Role::User, "x")];
+    let failure = agent.ask(super::prompt(&history)).await.expect_err("nobody is let in");
+    ended(&failure, &FailureKind::Unreachable, since, 5);
+}
+
 #[tokio::test]
 async fn an_agent_that_never_says_a_word() {
     let scene = Scene::with([Step::Silence], limits).await;
