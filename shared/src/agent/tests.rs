@@ -16,6 +16,7 @@
 //! | `ui_message_stream` | <https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol> |
 
 mod limits;
+mod properties;
 
 use serde_json::{Value, json};
 

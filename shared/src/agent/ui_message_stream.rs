@@ -49,6 +49,10 @@ impl Passage {
                 return Err(AgentFailure::new(FailureKind::Reported(text), "an error frame"));
             }
             _ => {
+                // Some agents end a step and leave it at that.
+                for end in self.parts.close_before(&chunk) {
+                    events.chunk(end);
+                }
                 self.parts.observe(&chunk).map_err(|bad| malformed(kind, &bad))?;
                 events.chunk(chunk);
             }

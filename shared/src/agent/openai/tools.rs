@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::agent::events::Events;
 use crate::agent::frames;
+use crate::model::limits;
 
 /// The calls of an answer, in the order in which they began.
 #[derive(Debug, Default)]
@@ -42,13 +43,18 @@ impl Tools {
             Some(id) => call.id == *id,
             None => call.index == index && matches!(call.stage, Stage::Unnamed | Stage::Open),
         };
-        let place = self.calls.iter().rposition(is_same).unwrap_or_else(|| {
-            self.finish(events);
-            let id = id.clone().unwrap_or_else(|| format!("call_{}", self.calls.len() + 1));
-            let (name, arguments) = (String::new(), String::new());
-            self.calls.push(Call { index, id, name, arguments, stage: Stage::Unnamed });
-            self.calls.len() - 1
-        });
+        let place = match self.calls.iter().rposition(is_same) {
+            Some(place) => place,
+            // More than a message may have parts.
+            None if self.calls.len() >= limits::PARTS => return,
+            None => {
+                self.finish(events);
+                let id = id.unwrap_or_else(|| self.new_id());
+                let (name, arguments) = (String::new(), String::new());
+                self.calls.push(Call { index, id, name, arguments, stage: Stage::Unnamed });
+                self.calls.len() - 1
+            }
+        };
         let call = &mut self.calls[place];
         let function = &piece["function"];
         if call.stage == Stage::Unnamed
@@ -68,6 +74,15 @@ impl Tools {
         if call.stage == Stage::Open {
             call.tell(events, told);
         }
+    }
+
+    /// A name for a call that has none.
+    fn new_id(&self) -> String {
+        let mut number = self.calls.len() + 1;
+        while self.calls.iter().any(|call| call.id == format!("call_{number}")) {
+            number += 1;
+        }
+        format!("call_{number}")
     }
 
     /// Tells what every call that is under way was called with: no more of it comes.

@@ -39,6 +39,15 @@ fn an_event_and_a_document_have_a_limit() {
 }
 
 #[test]
+fn calls_of_tools_have_a_limit() {
+    let call = |i: usize| json!({"index": i, "id": format!("c{i}"), "function": {"name": "search", "arguments": "{}"}});
+    let calls: Vec<Value> = (0..limits::PARTS + 5).map(call).collect();
+    let read = completion(&json!({"choices": [{"message": {"content": "x", "tool_calls": calls}}]}).to_string());
+    let called = read.iter().filter(|event| event["type"] == "tool-input-available").count();
+    assert_eq!((called, read.last().unwrap()), (limits::PARTS, &json!({"finish": "stop"})));
+}
+
+#[test]
 fn a_stream_of_nothing_has_a_limit() {
     let comment = format!(":{}\n", "x".repeat(1024 * 1024 - 2));
     let pieces = std::iter::repeat_n(comment.as_bytes(), limits::AGENT_STREAM_BYTES / comment.len() + 1);
