@@ -1,5 +1,6 @@
 //! From a binary's `main` to the Lambda Runtime API: settings, logs, keys, database, then one event after the other.
 
+mod answer;
 mod door;
 mod event;
 mod migrate;
@@ -19,7 +20,8 @@ use crate::db::Db;
 use crate::http::{App, Endpoint, bounded};
 
 use self::door::Door;
-pub use event::{Answer, Event};
+pub use answer::{Answer, Version, bad_event};
+pub use event::Event;
 pub use migrate::serve_migrate;
 
 /// What a failed start logs and returns.
@@ -89,7 +91,8 @@ async fn start(function: Function, router: Router<App>) -> Result<(), StartError
     let app = App { db, verifier, config: config.http, clock };
     // One event at a time, unless Lambda says that this environment gets several (`AWS_LAMBDA_MAX_CONCURRENCY`).
     let streams = function.streams && !in_sam_local();
-    lambda_runtime::run_concurrent(Door::new(bounded(router, app), streams, base_path)).await
+    // As a task: the future that tokio is given to block on is woken through the kernel, once for each wait.
+    tokio::spawn(lambda_runtime::run_concurrent(Door { router: bounded(router, app), base_path, streams })).await?
 }
 
 /// Whether this is `sam local`, whose gateway answers 502 to a streamed response.

@@ -1,122 +1,84 @@
 //! Lets events in and answers out: in one piece, or as a stream.
 
 use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::body::{Body, BodyDataStream};
-use futures_util::FutureExt;
 use lambda_http::request::LambdaRequest;
-use lambda_http::{Adapter, RequestExt};
-use lambda_runtime::{FunctionResponse, LambdaEvent, MetadataPrelude, Service, StreamResponse};
+use lambda_http::{Request, RequestExt};
+use lambda_runtime::{Diagnostic, FunctionResponse, LambdaEvent, MetadataPrelude, Service, StreamResponse};
 
-use super::event::{Answer, Event, bad_event};
-
-/// The router, its answers' bodies in one piece: that is what a buffered function returns, and unlike a body that may
-/// still stream it may be shared between threads, which serving several events at a time asks of an answer.
-#[derive(Clone)]
-pub(super) struct Buffered(Router);
-
-impl Service<lambda_http::Request> for Buffered {
-    type Response = http::Response<lambda_http::Body>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Service::<lambda_http::Request>::poll_ready(&mut self.0, cx)
-    }
-
-    fn call(&mut self, request: lambda_http::Request) -> Self::Future {
-        let answer = self.0.call(request);
-        Box::pin(async move {
-            let (parts, body) = answer.await?.into_parts();
-            // Bodies of this API are made in memory, so that reading one can't fail; and they are JSON, hence UTF-8.
-            let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
-            let body = match String::from_utf8(bytes.into()) {
-                Ok(text) if text.is_empty() => lambda_http::Body::Empty,
-                Ok(text) => lambda_http::Body::Text(text),
-                Err(error) => lambda_http::Body::Binary(error.into_bytes()),
-            };
-            Ok(http::Response::from_parts(parts, body))
-        })
-    }
-}
-
-pub(super) type HttpAdapter = Adapter<'static, http::Response<lambda_http::Body>, Buffered>;
-/// What `lambda_http` answers with; the type has no public name.
-pub(super) type HttpAnswer = <HttpAdapter as Service<LambdaEvent<LambdaRequest>>>::Response;
+use super::answer::{Answer, Version, bad_event};
+use super::event::Event;
 
 /// Lets events in: what can't be turned into a request is answered with a 400, and ends nothing.
 #[derive(Clone)]
 pub(super) struct Door {
-    delivery: Delivery,
-    base_path: String,
-}
-
-/// How answers go out.
-#[derive(Clone)]
-enum Delivery {
-    Buffered(HttpAdapter),
-    Streamed(Router),
-}
-
-impl Door {
-    pub(super) fn new(router: Router, streams: bool, base_path: String) -> Self {
-        let delivery =
-            if streams { Delivery::Streamed(router) } else { Delivery::Buffered(Adapter::from(Buffered(router))) };
-        Self { delivery, base_path }
-    }
+    pub(super) router: Router,
+    pub(super) base_path: String,
+    /// Whether answers go out as they come.
+    pub(super) streams: bool,
 }
 
 /// What goes to the Runtime API.
-pub(super) type Outcome = FunctionResponse<Answer<HttpAnswer>, BodyDataStream>;
+type Outcome = FunctionResponse<Answer, BodyDataStream>;
 
 impl Service<LambdaEvent<Event>> for Door {
     type Response = Outcome;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Outcome, Infallible>> + Send>>;
+    type Error = Diagnostic;
+    type Future = Pin<Box<dyn Future<Output = Result<Outcome, Diagnostic>> + Send>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        match &mut self.delivery {
-            Delivery::Buffered(adapter) => adapter.poll_ready(cx),
-            Delivery::Streamed(router) => Service::<lambda_http::Request>::poll_ready(router, cx),
-        }
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Diagnostic>> {
+        Service::<Request>::poll_ready(&mut self.router, cx).map_err(|never| match never {})
     }
 
     fn call(&mut self, LambdaEvent { payload, context }: LambdaEvent<Event>) -> Self::Future {
-        let request_id = context.request_id.clone();
-        let streams = matches!(self.delivery, Delivery::Streamed(_));
-        let bad = move |cause: &str| {
-            tracing::info!(requestId = request_id, status = 400, cause, "refused");
-            let outcome = if streams {
-                streamed(bad_event(&request_id).map(Body::from))
-            } else {
-                FunctionResponse::BufferedResponse(Answer::bad_event(&request_id))
+        let (streams, request_id) = (self.streams, context.request_id.clone());
+        let (version, request) = match payload.into_request(&self.base_path) {
+            Ok(event) => {
+                let version = version(&event);
+                // `lambda_http` panics on what its own types let through. Everything known is mended before, this is the
+                // belt.
+                let convert = AssertUnwindSafe(|| Request::from(event).with_lambda_context(context));
+                (version, catch_unwind(convert).map_err(|_| "the event couldn't be converted"))
+            }
+            Err(cause) => (Version::Http, Err(cause)),
+        };
+        let answer = request.map(|request| self.router.call(request));
+        Box::pin(async move {
+            let response = match answer {
+                Ok(answer) => answer.await.unwrap_or_else(|never| match never {}),
+                Err(cause) => {
+                    tracing::info!(requestId = request_id, status = 400, cause, "refused");
+                    bad_event(&request_id).map(Body::from)
+                }
             };
-            std::future::ready(Ok(outcome)).boxed()
-        };
-        let request = match payload.into_request(&self.base_path) {
-            Ok(request) => request,
-            Err(cause) => return bad(cause),
-        };
-        // `lambda_http` panics on what its own types let through. Everything known is mended before, this is the belt.
-        let call = std::panic::AssertUnwindSafe(|| match &mut self.delivery {
-            Delivery::Buffered(adapter) => {
-                let answer = adapter.call(LambdaEvent::new(request, context));
-                async move { answer.await.map(Answer::Http).map(FunctionResponse::BufferedResponse) }.boxed()
-            }
-            Delivery::Streamed(router) => {
-                let answer = router.call(lambda_http::Request::from(request).with_lambda_context(context));
-                async move { answer.await.map(streamed) }.boxed()
-            }
-        });
-        std::panic::catch_unwind(call).unwrap_or_else(|_| bad("the event couldn't be converted"))
+            if streams { Ok(streamed(response)) } else { buffered(version, response).await }
+        })
     }
 }
 
-/// A response whose body goes out as it comes. `lambda_http`'s own adapter does the same, but its types can't be named
-/// where a function's answers may be of both kinds.
+fn version(event: &LambdaRequest) -> Version {
+    if matches!(event, LambdaRequest::ApiGatewayV1(_)) { Version::Rest } else { Version::Http }
+}
+
+/// A response in one piece.
+async fn buffered(version: Version, response: http::Response<Body>) -> Result<Outcome, Diagnostic> {
+    let (parts, body) = response.into_parts();
+    let failed = |error: &dyn std::fmt::Display| {
+        tracing::error!(cause = %error, "an answer can't be written");
+        Diagnostic { error_type: "Answer".to_owned(), error_message: "the answer can't be written".to_owned() }
+    };
+    // Bodies are made in memory: a stream that is buffered all the same is as long as an answer may be.
+    let body = axum::body::to_bytes(body, usize::MAX).await.map_err(|error| failed(&error))?;
+    let answer = Answer::new(version, parts.status, parts.headers, &body).map_err(|error| failed(&error))?;
+    Ok(FunctionResponse::BufferedResponse(answer))
+}
+
+/// A response whose body goes out as it comes.
 fn streamed(response: http::Response<Body>) -> Outcome {
     let (parts, body) = response.into_parts();
     FunctionResponse::StreamingResponse(StreamResponse {

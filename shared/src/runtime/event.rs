@@ -12,11 +12,8 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use lambda_http::aws_lambda_events::query_map::QueryMap;
 use lambda_http::request::LambdaRequest;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
-
-use crate::error::{Code, Error};
-use crate::http::{PROBLEM_JSON, Problem, SECURITY_HEADERS};
 
 /// The longest path and query. API Gateway takes 10,240 bytes of request line and headers in all.
 const URI_BYTES: usize = 10 * 1024;
@@ -142,50 +139,6 @@ fn check_body(is_base64: bool, body: Option<&str>) -> Result<(), &'static str> {
         Some(body) if is_base64 && STANDARD.decode(body).is_err() => Err("the body isn't base64"),
         _ => Ok(()),
     }
-}
-
-/// What a function answers to an event.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-pub enum Answer<R> {
-    /// The response, in the event's own version.
-    Http(R),
-    /// The answer to an event that is no request: both versions of API Gateway read this shape.
-    BadEvent(serde_json::Value),
-}
-
-impl<R> Answer<R> {
-    /// A 400 with a problem document.
-    #[must_use]
-    pub fn bad_event(request_id: &str) -> Self {
-        let (parts, body) = bad_event(request_id).into_parts();
-        let headers: serde_json::Map<String, serde_json::Value> = parts
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str().to_owned(), value.to_str().unwrap_or_default().into()))
-            .collect();
-        Self::BadEvent(serde_json::json!({
-            "statusCode": parts.status.as_u16(),
-            "headers": headers,
-            "body": body,
-            "isBase64Encoded": false,
-        }))
-    }
-}
-
-/// The response to an event that is no request: a 400 with a problem document.
-pub(super) fn bad_event(request_id: &str) -> http::Response<String> {
-    let error = Error::new(Code::InvalidRequest, "The request can't be read as HTTP.");
-    let mut response = http::Response::new(Problem::new(&error, Some(request_id)).to_json());
-    *response.status_mut() = http::StatusCode::BAD_REQUEST;
-    let headers = response.headers_mut();
-    headers.extend(SECURITY_HEADERS);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
-    headers.insert(header::VARY, HeaderValue::from_static("Origin"));
-    if let Ok(id) = HeaderValue::from_str(request_id) {
-        headers.insert(HeaderName::from_static("x-request-id"), id);
-    }
-    response
 }
 
 #[cfg(test)]
