@@ -4,6 +4,7 @@
 //! fails until all of them, the API document and the local gateway agree.
 #![warn(unused_crate_dependencies)]
 
+pub mod chat;
 pub mod conversations;
 pub mod fallback;
 pub mod health;
@@ -20,11 +21,15 @@ use shared::runtime;
 
 /// Every endpoint, in URL order.
 #[must_use]
-pub const fn endpoints() -> [Endpoint; 11] {
+pub const fn endpoints() -> [Endpoint; 16] {
     [
         health::ENDPOINT,
         openapi::ENDPOINT,
         me::ENDPOINT,
+        chat::reply::ENDPOINT,
+        chat::get::ENDPOINT,
+        chat::resume::ENDPOINT,
+        chat::stop::ENDPOINT,
         conversations::list::ENDPOINT,
         conversations::create::ENDPOINT,
         conversations::get::ENDPOINT,
@@ -33,6 +38,7 @@ pub const fn endpoints() -> [Endpoint; 11] {
         messages::list::ENDPOINT,
         messages::append::ENDPOINT,
         messages::get::ENDPOINT,
+        messages::activate::ENDPOINT,
     ]
 }
 
@@ -42,6 +48,10 @@ pub fn router() -> Router<App> {
         health::route(),
         openapi::route(),
         me::route(),
+        chat::reply::route(),
+        chat::get::route(),
+        chat::resume::route(),
+        chat::stop::route(),
         conversations::list::route(),
         conversations::create::route(),
         conversations::get::route(),
@@ -50,6 +60,7 @@ pub fn router() -> Router<App> {
         messages::list::route(),
         messages::append::route(),
         messages::get::route(),
+        messages::activate::route(),
     ];
     let routes = endpoints().into_iter().zip(routes);
     // What no endpoint answers, whether for its path or for its method, `fallback` does.

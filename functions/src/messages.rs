@@ -1,5 +1,6 @@
 //! `/v1/conversations/{id}/messages`
 
+pub mod activate;
 pub mod append;
 pub mod get;
 pub mod list;

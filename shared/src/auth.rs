@@ -23,6 +23,7 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use http::HeaderMap;
 
+pub use authorization::bearer_token;
 pub use caller::{Caller, Claims};
 pub use refusal::Refusal;
 

@@ -7,6 +7,7 @@ mod extract;
 mod json;
 mod problem;
 mod query;
+mod stream;
 
 use axum::extract::FromRef;
 use axum::response::{IntoResponseParts, ResponseParts};
@@ -18,11 +19,13 @@ pub use endpoint::{Endpoint, Method};
 pub use extract::{FromBody, FromHeaders, IdempotencyKey, Input, PageQuery, Path};
 pub use problem::{PROBLEM_JSON, Problem};
 pub use query::{FromQuery, Query};
+pub use stream::{BearerToken, EventStream, rate_limit};
 
 use crate::auth::Verifier;
 use crate::clock::Clock;
 use crate::config::HttpConfig;
 use crate::db::Db;
+use crate::relay::Relay;
 
 /// The header `Idempotency-Replayed: true`, where an earlier request had done what this one asks.
 #[must_use]
@@ -49,6 +52,8 @@ impl IntoResponseParts for Replayed {
 pub struct App {
     /// The database.
     pub db: Db,
+    /// Who relays answers.
+    pub relay: Relay,
     /// Who decides who is asking.
     pub verifier: Verifier,
     /// Who may call from a browser.
@@ -60,6 +65,12 @@ pub struct App {
 impl FromRef<App> for Db {
     fn from_ref(app: &App) -> Self {
         app.db.clone()
+    }
+}
+
+impl FromRef<App> for Relay {
+    fn from_ref(app: &App) -> Self {
+        app.relay.clone()
     }
 }
 

@@ -3,6 +3,7 @@
 //! | floor | modules |
 //! |---|---|
 //! | top | [`runtime`], [`http`] |
+//! | | [`relay`] |
 //! | middle | [`db`], [`auth`], [`agent`], [`ui_stream`] |
 //! | | [`config`] |
 //! | ground | [`error`], [`model`], [`id`], [`clock`] |
@@ -17,6 +18,7 @@ pub mod error;
 pub mod http;
 pub mod id;
 pub mod model;
+pub mod relay;
 pub mod runtime;
 pub mod tls;
 pub mod ui_stream;

@@ -4,6 +4,7 @@ mod answer;
 mod door;
 mod event;
 mod migrate;
+mod sweep;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -18,11 +19,13 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Db;
 use crate::http::{App, Endpoint, bounded};
+use crate::relay::Relay;
 
 use self::door::Door;
 pub use answer::{Answer, Version, bad_event};
 pub use event::Event;
 pub use migrate::serve_migrate;
+pub use sweep::serve_sweep;
 
 /// What a failed start logs and returns.
 type StartError = Box<dyn std::error::Error + Send + Sync>;
@@ -88,7 +91,8 @@ async fn start(function: Function, router: Router<App>) -> Result<(), StartError
         }
     }
     let base_path = config.http.base_path.clone();
-    let app = App { db, verifier, config: config.http, clock };
+    let relay = Relay::new(db.clone(), config.agent.as_ref(), config.chat)?;
+    let app = App { db, relay, verifier, config: config.http, clock };
     // One event at a time, unless Lambda says that this environment gets several (`AWS_LAMBDA_MAX_CONCURRENCY`).
     let streams = function.streams && !in_sam_local();
     // As a task: the future that tokio is given to block on is woken through the kernel, once for each wait.

@@ -19,6 +19,8 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, header};
 use serde::Serialize;
 
+use crate::model::Message;
+
 pub use chunk::Chunk;
 pub use field::{BadChunk, FinishReason, InputEncoding, ProviderMetadata};
 pub use message::{UiMessage, UiRole, finish_metadata, start_metadata};
@@ -34,7 +36,7 @@ pub const KEEP_ALIVE: &str = ": keep-alive\n\n";
 /// The headers of an answer that streams. `no-transform` and `x-accel-buffering` keep proxies from gathering it up.
 pub const HEADERS: [(HeaderName, HeaderValue); 4] = [
     (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
-    (header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform")),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform")),
     (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
     (HeaderName::from_static("x-vercel-ai-ui-message-stream"), HeaderValue::from_static("v1")),
 ];
@@ -50,4 +52,15 @@ pub fn frame(frame: &impl Serialize) -> Bytes {
     }
     event.extend_from_slice(b"\n\n");
     event.into()
+}
+
+/// A stored answer's whole stream.
+#[must_use]
+pub fn whole(answer: &Message) -> Bytes {
+    let mut stream = Vec::new();
+    for stored in of_message(answer) {
+        stream.extend_from_slice(&frame(&stored));
+    }
+    stream.extend_from_slice(DONE.as_bytes());
+    stream.into()
 }

@@ -22,3 +22,9 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<&[u8], Refusal> {
     let token = &rest[spaces..];
     if token.is_empty() { Err(Refusal::EmptyToken) } else { Ok(token) }
 }
+
+/// The token of a request as it came, for passing it on. Whether it is good, only a [`super::Verifier`] can tell.
+#[must_use]
+pub fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+    str::from_utf8(bearer(headers).ok()?).ok()
+}

@@ -60,11 +60,11 @@ pub(super) async fn pipeline(
     statements: &[Statement<'_>],
 ) -> Result<Vec<Vec<Row>>, Failure> {
     let client = &*client;
-    let begin = access.begin_as(user);
+    let preamble = access.begin_as(user);
     let statements = statements.iter().map(|statement| client.query_typed(statement.sql, statement.params));
     // Polled in this order, hence sent in this order.
     let (begun, rows, committed) =
-        join3(client.batch_execute(&begin), join_all(statements), client.batch_execute("COMMIT")).await;
+        join3(client.batch_execute(&preamble), join_all(statements), client.batch_execute("COMMIT")).await;
     begun.map_err(|error| Failure::postgres(Stage::Begin, error))?;
     // Before COMMIT's answer: that of a failed transaction is Ok, and it rolled back.
     let rows =

@@ -50,7 +50,8 @@ async fn boundary(State(app): State<App>, request: Request, next: Next) -> Respo
             // The panic's own words may quote what a user wrote; the panic hook logs where it happened.
             result.unwrap_or_else(|_| Error::internal("the handler panicked").into_response())
         } else {
-            Error::new(Code::NotAcceptable, "This API answers with application/json alone.").into_response()
+            let detail = "This API answers with application/json, and with text/event-stream where an answer streams.";
+            Error::new(Code::NotAcceptable, detail).into_response()
         };
 
         let failure = response.extensions().get::<Failure>().cloned();
@@ -59,7 +60,10 @@ async fn boundary(State(app): State<App>, request: Request, next: Next) -> Respo
             None => response,
         };
         let headers = response.headers_mut();
+        // A stream has a directive of its own for proxies.
+        let cache_control = headers.remove(header::CACHE_CONTROL);
         headers.extend(SECURITY_HEADERS);
+        headers.extend(cache_control.map(|value| (header::CACHE_CONTROL, value)));
         if let Ok(id) = HeaderValue::from_str(&id) {
             headers.insert(REQUEST_ID, id);
         }
@@ -110,7 +114,7 @@ fn request_id(request: &Request) -> String {
 }
 
 /// Whether the client would take `application/json` (RFC 9110, section 12.5.1). No header means that it would; the most
-/// specific range that fits decides.
+/// specific range that fits decides. Who asks for an event stream takes a problem document, too.
 fn accepts_json(headers: &HeaderMap) -> bool {
     let mut best = None;
     for range in
@@ -118,7 +122,7 @@ fn accepts_json(headers: &HeaderMap) -> bool {
     {
         let mut parts = range.split(';').map(str::trim);
         let specificity = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
-            "application/json" => 3,
+            "application/json" | "text/event-stream" => 3,
             "application/*" => 2,
             "*/*" | "*" => 1,
             "" => continue,
@@ -152,6 +156,7 @@ mod tests {
             "text/html, */*;q=0.8",
             "",
             "*/*;q=0, application/json",
+            "text/event-stream",
         ] {
             assert!(accepts(yes), "{yes}");
         }

@@ -14,7 +14,7 @@ use crate::http::json;
 use crate::http::query::{FromQuery, Query};
 use crate::id::{ClientId, ConversationRef, MessageRef, Ref};
 use crate::model::input::FromJson;
-use crate::model::{ConversationPatch, Cursor, IfMatch, NewConversation, NewMessages, PageSize, limits};
+use crate::model::{ConversationPatch, Cursor, IfMatch, NewConversation, NewMessages, PageSize, Turn, limits};
 
 impl FromRequestParts<App> for Caller {
     type Rejection = Error;
@@ -142,6 +142,7 @@ macro_rules! json_body {
 json_body! {
     NewConversation: ["application/json"];
     NewMessages: ["application/json"];
+    Turn: ["application/json"];
     ConversationPatch: ["application/merge-patch+json", "application/json"];
 }
 

@@ -1,6 +1,5 @@
 //! Lets events in and answers out: in one piece, or as a stream.
 
-use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};

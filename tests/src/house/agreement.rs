@@ -47,7 +47,7 @@ fn every_endpoint_has_its_binary_and_every_binary_its_endpoint() {
         files.map(|file| file.expect("an entry").path().file_stem().expect("a name").to_string_lossy().into_owned());
     let mut expected: BTreeSet<String> =
         functions::endpoints().iter().map(|endpoint| endpoint.name.to_owned()).collect();
-    expected.extend(["fallback".to_owned(), "migrate".to_owned()]);
+    expected.extend(["fallback", "migrate", "sweep"].map(str::to_owned));
     assert_eq!(names.collect::<BTreeSet<_>>(), expected);
     for endpoint in functions::endpoints() {
         let source = workspace(&format!("functions/src/bin/{}.rs", endpoint.name));
@@ -69,7 +69,13 @@ fn the_template_has_every_endpoint_as_a_function() {
         let physical = format!("${{AWS::StackName}}-{binary}");
         assert_eq!(function["Properties"]["FunctionName"], physical.as_str());
         for event in function["Properties"]["Events"].as_object().into_iter().flat_map(|events| events.values()) {
+            if event["Type"] == "Schedule" {
+                assert_eq!(binary, "sweep");
+                continue;
+            }
             let text = |name: &str| event["Properties"][name].as_str().expect("a text").to_owned();
+            let streams = functions::endpoints().iter().any(|endpoint| endpoint.name == binary && endpoint.streams);
+            assert_eq!(event["Properties"]["ResponseTransferMode"] == "RESPONSE_STREAM", streams, "{binary}");
             if binary == "fallback" {
                 assert_eq!(text("Method"), "ANY");
                 rest.insert(text("Path"));

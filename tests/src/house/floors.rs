@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floor of each module of `shared`, the ground floor being 0.
-const FLOORS: [(&str, u8); 13] = [
+const FLOORS: [(&str, u8); 14] = [
     ("error", 0),
     ("model", 0),
     ("id", 0),
@@ -15,9 +15,10 @@ const FLOORS: [(&str, u8); 13] = [
     ("db", 2),
     ("ui_stream", 2),
     ("agent", 2),
-    ("http", 3),
-    ("runtime", 3),
-    ("lib", 4),
+    ("relay", 3),
+    ("http", 4),
+    ("runtime", 4),
+    ("lib", 5),
 ];
 
 fn floor(module: &str) -> u8 {

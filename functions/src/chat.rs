@@ -1,0 +1,6 @@
+//! `/v1/chat`: in the dialect of the AI SDK's `useChat`.
+
+pub mod get;
+pub mod reply;
+pub mod resume;
+pub mod stop;

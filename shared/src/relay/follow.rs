@@ -1,0 +1,124 @@
+//! The stream of a run that is written elsewhere, read from the database alone: from any instance, by any number of
+//! readers.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use futures_util::stream::{self, Stream};
+use tokio::time::{Instant, sleep};
+
+use super::outcome::error;
+use super::{Deadline, KEEP_ALIVE};
+use crate::auth::Caller;
+use crate::db::Db;
+use crate::error::Error;
+use crate::model::{FoundRun, RunPage};
+use crate::ui_stream;
+
+/// How long the database may be away before a reader is told.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Following {
+    db: Db,
+    caller: Caller,
+    run: FoundRun,
+    poll: Duration,
+    until: Instant,
+    /// The last chunk that was read.
+    after: i32,
+    /// The time to the next question: longer while nothing comes.
+    pause: Duration,
+    spoke: Instant,
+    /// When the database last answered.
+    heard: Instant,
+    ended: bool,
+}
+
+/// Follows a run from its first frame to its end.
+pub(super) fn follow(
+    db: Db,
+    caller: Caller,
+    run: FoundRun,
+    poll: Duration,
+    deadline: Deadline,
+) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static {
+    let now = Instant::now();
+    let following = Following {
+        db,
+        caller,
+        run,
+        poll,
+        until: deadline.end(),
+        after: -1,
+        pause: Duration::ZERO,
+        spoke: now,
+        heard: now,
+        ended: false,
+    };
+    stream::unfold(following, |mut following| async move {
+        let bytes = following.next().await?;
+        Some((Ok(bytes), following))
+    })
+}
+
+impl Following {
+    /// What comes next; nothing after the end.
+    async fn next(&mut self) -> Option<Bytes> {
+        if self.ended {
+            return None;
+        }
+        loop {
+            sleep(self.pause).await;
+            let page = self.db.as_user(&self.caller).read_run(self.run.run, self.after).await;
+            let now = Instant::now();
+            // While nothing comes a reader asks less and less often, up to four times the least pause.
+            self.pause = (self.pause * 2).clamp(self.poll, self.poll * 4);
+            if let Some(bytes) = self.took(page, now) {
+                self.spoke = now;
+                return Some(bytes);
+            }
+            if now >= self.until {
+                return Some(self.end("This service may not stream for longer. Load the conversation again."));
+            }
+            if now >= self.spoke + KEEP_ALIVE {
+                self.spoke = now;
+                return Some(Bytes::from_static(ui_stream::KEEP_ALIVE.as_bytes()));
+            }
+        }
+    }
+
+    fn took(&mut self, page: Result<Option<RunPage>, Error>, now: Instant) -> Option<Bytes> {
+        match page {
+            Ok(Some(RunPage { chunks, ended })) => {
+                self.heard = now;
+                let mut bytes = Vec::new();
+                for chunk in &chunks {
+                    self.after = chunk.n;
+                    chunk.frames.iter().for_each(|frame| bytes.extend_from_slice(&ui_stream::frame(frame)));
+                }
+                if !bytes.is_empty() {
+                    self.pause = self.poll;
+                }
+                if ended.is_some() {
+                    self.ended = true;
+                    bytes.extend_from_slice(ui_stream::DONE.as_bytes());
+                }
+                (!bytes.is_empty()).then(|| bytes.into())
+            }
+            Ok(None) => Some(self.end("The conversation was deleted.")),
+            Err(_) if now < self.heard + PATIENCE => None,
+            Err(cause) => {
+                tracing::warn!(code = cause.code.as_str(), "a run can't be followed: the database is away");
+                Some(self.end("The database can't be reached right now."))
+            }
+        }
+    }
+
+    fn end(&mut self, text: &'static str) -> Bytes {
+        self.ended = true;
+        let mut bytes = ui_stream::frame(&error(text)).to_vec();
+        bytes.extend_from_slice(ui_stream::DONE.as_bytes());
+        bytes.into()
+    }
+}

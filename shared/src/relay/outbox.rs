@@ -1,0 +1,69 @@
+//! What of a running answer's stream isn't stored yet.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+use crate::model::RunChunk;
+use crate::ui_stream::{self, Chunk};
+
+/// Frames on their way to the database. They are sealed into chunks, each with a number and contents that never change,
+/// so that a chunk whose fate is unknown can be sent again.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    next: i32,
+    /// Sealed, and not known to be stored.
+    sealed: Vec<RunChunk>,
+    frames: Vec<Value>,
+    sources: Vec<Map<String, Value>>,
+    bytes: usize,
+    since: Option<Instant>,
+}
+
+impl Outbox {
+    /// Takes a frame; `bytes` is about what it adds.
+    pub(super) fn push(&mut self, frame: &Chunk, bytes: usize, now: Instant) {
+        ui_stream::merge(&mut self.frames, frame);
+        self.bytes += bytes;
+        self.since.get_or_insert(now);
+    }
+
+    /// Takes a source that came with the last frame.
+    pub(super) fn push_source(&mut self, source: Map<String, Value>) {
+        self.sources.push(source);
+    }
+
+    /// When what waits must be stored at the latest.
+    pub(super) fn due(&self, longest: Duration, most_bytes: usize) -> Option<Instant> {
+        let since = self.since?;
+        Some(if self.bytes >= most_bytes { since } else { since + longest })
+    }
+
+    /// Seals what waits.
+    pub(super) fn seal(&mut self) {
+        if self.frames.is_empty() {
+            return;
+        }
+        let (frames, sources) = (std::mem::take(&mut self.frames), std::mem::take(&mut self.sources));
+        self.sealed.push(RunChunk { n: self.next, frames, sources });
+        self.next += 1;
+        self.bytes = 0;
+        self.since = None;
+    }
+
+    /// What is sealed and not known to be stored.
+    pub(super) fn sealed(&self) -> &[RunChunk] {
+        &self.sealed
+    }
+
+    /// The chunks before `n` are stored.
+    pub(super) fn stored_before(&mut self, n: i32) {
+        self.sealed.retain(|chunk| chunk.n >= n);
+    }
+
+    /// The number of the next chunk: all before it are sealed.
+    pub(super) fn next(&self) -> i32 {
+        self.next
+    }
+}

@@ -1,0 +1,62 @@
+//! How an answer ends, in the words of each who is told: the database, the reader, the log.
+
+use crate::agent::{AgentFailure, FailureKind};
+use crate::model::Status;
+use crate::ui_stream::{Chunk, FinishReason};
+
+/// How an answer ended.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// The agent came to an end of its own.
+    Finished(FinishReason),
+    /// The user stopped it.
+    Stopped,
+    /// The function's time is over.
+    OutOfTime,
+    /// The agent failed.
+    Failed(AgentFailure),
+    /// The run was ended by somebody else, or its conversation was deleted.
+    Superseded,
+}
+
+impl Outcome {
+    /// How far the answer has come.
+    pub(super) fn status(&self) -> Status {
+        match self {
+            Self::Finished(FinishReason::Length | FinishReason::Error) | Self::OutOfTime | Self::Superseded => {
+                Status::Incomplete
+            }
+            Self::Finished(_) => Status::Complete,
+            Self::Stopped => Status::Stopped,
+            Self::Failed(failure) if is_cut(failure) => Status::Incomplete,
+            Self::Failed(_) => Status::Failed,
+        }
+    }
+
+    /// Whether the turn doesn't count towards the quota: the agent gave nothing.
+    pub(super) fn gives_back(&self) -> bool {
+        matches!(self, Self::Failed(failure) if failure.gave_nothing())
+    }
+
+    /// The last frame of the stream. A clean end of the connection without one would pass for success.
+    pub(super) fn terminal(&self) -> Chunk {
+        match self {
+            Self::Finished(reason) => Chunk::Finish { finish_reason: Some(*reason), message_metadata: None },
+            Self::Stopped => Chunk::Abort { reason: Some("stopped".to_owned()) },
+            Self::OutOfTime => error("The answer took longer than this service may run. What came is kept."),
+            Self::Failed(failure) => error(failure.text()),
+            Self::Superseded => error("The answer was ended elsewhere. Load the conversation again."),
+        }
+    }
+}
+
+/// Whether the agent's answer broke off, having begun.
+fn is_cut(failure: &AgentFailure) -> bool {
+    use FailureKind::{Cut, IdleTimeout, TooLarge, TotalTimeout};
+    !failure.gave_nothing() && matches!(failure.kind(), Cut | IdleTimeout | TotalTimeout | TooLarge)
+}
+
+/// A frame that ends a stream with an error.
+pub(super) fn error(text: impl Into<String>) -> Chunk {
+    Chunk::Error { error_text: text.into() }
+}

@@ -1,0 +1,51 @@
+//! The function `sweep`: whatever it is invoked with, it ends the runs whose functions died, and deletes the chunks that
+//! nobody can resume any more.
+
+use std::process::ExitCode;
+
+use lambda_runtime::{LambdaEvent, service_fn};
+use serde_json::{Value, json};
+
+use super::{StartError, block_on, log_from_here};
+use crate::config::Config;
+use crate::db::Db;
+use crate::error::Error;
+
+/// How much one transaction does: locks are held no longer than it takes.
+const BATCH: u16 = 200;
+/// How many transactions one invocation may take; what is left the next one does.
+const BATCHES: usize = 50;
+
+/// Serves the function `sweep` until its environment ends.
+#[must_use]
+pub fn serve_sweep() -> ExitCode {
+    block_on("sweep", start())
+}
+
+async fn start() -> Result<(), StartError> {
+    let config = Config::from_env();
+    log_from_here(config.as_ref().map_or(tracing::Level::INFO, |config| config.log_level));
+    let config = config?;
+    let db = Db::new(&config.database)?;
+    let replay = config.chat.replay;
+    lambda_runtime::run(service_fn(|_: LambdaEvent<Value>| async {
+        let (mut runs, mut chunks) = (0, 0);
+        for _ in 0..BATCHES {
+            let swept = db.sweep(BATCH, replay).await.map_err(logged)?;
+            runs += swept.runs;
+            chunks += swept.chunks;
+            if swept.runs + swept.chunks == 0 {
+                break;
+            }
+        }
+        tracing::info!(runs, chunks, "swept");
+        Ok::<_, lambda_runtime::Error>(json!({"runs": runs, "chunks": chunks}))
+    }))
+    .await
+}
+
+fn logged(error: Error) -> Error {
+    let cause = error.cause.as_deref().map(ToString::to_string);
+    tracing::error!(code = error.code.as_str(), cause, "not swept");
+    error
+}
