@@ -60,10 +60,10 @@ async fn boundary(State(app): State<App>, request: Request, next: Next) -> Respo
             None => response,
         };
         let headers = response.headers_mut();
-        // A stream has a directive of its own for proxies.
-        let cache_control = headers.remove(header::CACHE_CONTROL);
-        headers.extend(SECURITY_HEADERS);
-        headers.extend(cache_control.map(|value| (header::CACHE_CONTROL, value)));
+        for (name, value) in SECURITY_HEADERS {
+            // A stream has directives of its own for the caches on its way.
+            headers.entry(name).or_insert(value);
+        }
         if let Ok(id) = HeaderValue::from_str(&id) {
             headers.insert(REQUEST_ID, id);
         }

@@ -20,6 +20,9 @@ pub struct Answer {
     status_code: u16,
     headers: Headers,
     multi_value_headers: HeaderLists,
+    /// Version 2 has these; version 1 takes no member that it doesn't know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cookies: Option<[&'static str; 0]>,
     /// A JSON string.
     body: Box<RawValue>,
     is_base64_encoded: bool,
@@ -32,6 +35,8 @@ pub enum Version {
     Rest,
     /// An HTTP API's or a Function URL's (version 2): one value for each name.
     Http,
+    /// There was no telling: what both read.
+    Unknown,
 }
 
 impl Answer {
@@ -39,7 +44,7 @@ impl Answer {
     pub fn new(version: Version, status: StatusCode, headers: HeaderMap, body: &[u8]) -> serde_json::Result<Self> {
         let (headers, lists) = match version {
             Version::Rest => (HeaderMap::new(), headers),
-            Version::Http => (headers, HeaderMap::new()),
+            Version::Http | Version::Unknown => (headers, HeaderMap::new()),
         };
         // Bodies of this API are JSON. Were one ever not UTF-8, it would get through all the same.
         let (body, is_base64_encoded) = match str::from_utf8(body) {
@@ -50,6 +55,7 @@ impl Answer {
             status_code: status.as_u16(),
             headers: Headers(headers),
             multi_value_headers: HeaderLists(lists),
+            cookies: (version == Version::Http).then_some([]),
             body: RawValue::from_string(body)?,
             is_base64_encoded,
         })
@@ -124,7 +130,13 @@ mod tests {
             json!({"statusCode": 200, "headers": {}, "multiValueHeaders": {"vary": ["Origin", "Accept"], "etag": ["\"1\""]},
                 "body": "{}", "isBase64Encoded": false})
         );
-        assert_eq!(answer(Version::Http, b"{}")["headers"], json!({"vary": "Origin, Accept", "etag": "\"1\""}));
+        let headers = json!({"vary": "Origin, Accept", "etag": "\"1\""});
+        assert_eq!(
+            answer(Version::Http, b"{}"),
+            json!({"statusCode": 200, "headers": headers, "multiValueHeaders": {}, "cookies": [], "body": "{}",
+                "isBase64Encoded": false})
+        );
+        assert_eq!(answer(Version::Unknown, b"{}").get("cookies"), None);
     }
 
     #[test]

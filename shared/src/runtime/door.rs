@@ -44,7 +44,7 @@ impl Service<LambdaEvent<Event>> for Door {
                 let convert = AssertUnwindSafe(|| Request::from(event).with_lambda_context(context));
                 (version, catch_unwind(convert).map_err(|_| "the event couldn't be converted"))
             }
-            Err(cause) => (Version::Http, Err(cause)),
+            Err(cause) => (Version::Unknown, Err(cause)),
         };
         let answer = request.map(|request| self.router.call(request));
         Box::pin(async move {
