@@ -47,8 +47,11 @@ pub(crate) async fn run(options: &Options, running: &mut Running) -> Result<Exit
     let services = services::start(&tools, &user, &scratch, &logs, running).await?;
     say("starting the functions");
     let gateway = start_functions(&services, &binaries, &logs, running).await?;
+    let front_ends = tools::install_front_ends(&tools.node).await?;
+    let front_ends = front_ends.iter().map(|it| json!({"folder": it.folder, "node": it.node})).collect::<Vec<_>>();
     let description = json!({
         "node": tools.node,
+        "frontEnds": front_ends,
         "authServerDir": workspace::better_auth(),
         "binDir": binaries,
         "apiUrl": gateway.url(),

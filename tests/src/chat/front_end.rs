@@ -1,0 +1,81 @@
+//! The AI SDK's own `Chat`, `useChat` and `DefaultChatTransport`, unmodified, against the functions behind the gateway.
+//! `tests/front-end/scenarios.mjs` plays the scenarios; here is the list of what has to be among them.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::support::api::token;
+use crate::support::setup;
+
+/// Far more than they take, and less than anybody would wait.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+const SCENARIOS: [&str; 21] = [
+    "submit",
+    "sources",
+    "a new chat with the client's own id",
+    "a conversation goes on",
+    "stop",
+    "closing the page stops nothing",
+    "regenerate",
+    "edit",
+    "an error in the middle",
+    "an agent that is cut",
+    "an agent that refuses",
+    "an answer that is too long",
+    "a token that isn't one",
+    "resume after a reload",
+    "resume after a broken connection",
+    "resume right after the end",
+    "resume a stopped answer",
+    "nothing to resume",
+    "the same question twice",
+    "another question while an answer runs",
+    "a rendered useChat",
+];
+
+#[tokio::test]
+async fn ai_6() {
+    play("ai-6", 6).await;
+}
+
+#[tokio::test]
+async fn ai_7() {
+    play("ai-7", 7).await;
+}
+
+/// Plays all scenarios with a version, each as it is installed.
+async fn play(name: &str, major: u64) {
+    let front_ends = setup().all["frontEnds"].as_array().expect("frontEnds");
+    let text = |front_end: &Value, member: &str| front_end[member].as_str().expect("a text").to_owned();
+    let front_end = front_ends.iter().find(|it| text(it, "folder").ends_with(name)).expect("an installed front end");
+    let folder = text(front_end, "folder");
+    let installed = std::fs::read(Path::new(&folder).join("node_modules/ai/package.json")).expect("ai");
+    let installed: Value = serde_json::from_slice(&installed).expect("JSON");
+    assert!(text(&installed, "version").starts_with(&format!("{major}.")), "{}", installed["version"]);
+
+    let playing = Command::new(text(front_end, "node"))
+        .arg(Path::new(&folder).with_file_name("scenarios.mjs"))
+        .env("FRONT_END", &folder)
+        .env("API_URL", setup().api_url())
+        .env("AGENT_URL", setup().text("agentUrl"))
+        .env("TOKEN", token().await)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let played = tokio::time::timeout(PATIENCE, playing).await.expect("an end in time").expect("Node.js");
+    let said = String::from_utf8_lossy(&played.stdout);
+    let results: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).expect("a result")).collect();
+    let failed: Vec<String> = results
+        .iter()
+        .filter(|result| result["ok"] != true)
+        .map(|result| format!("{}: {}", text(result, "scenario"), text(result, "error")))
+        .collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n\n"));
+    let names: Vec<String> = results.iter().map(|result| text(result, "scenario")).collect();
+    assert_eq!(names, SCENARIOS, "{}", String::from_utf8_lossy(&played.stderr));
+}
