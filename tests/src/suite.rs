@@ -4,6 +4,7 @@
 
 mod agent;
 mod auth;
+mod chat;
 mod closed;
 mod conversations;
 mod db;

@@ -2,6 +2,7 @@
 
 pub(crate) mod api;
 pub(crate) mod auth_server;
+pub(crate) mod chat;
 pub(crate) mod content;
 pub(crate) mod database;
 pub(crate) mod function;

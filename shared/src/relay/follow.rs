@@ -100,6 +100,10 @@ impl Following {
                 if !bytes.is_empty() {
                     self.pause = self.poll;
                 }
+                if ended.is_some() && self.after < 0 {
+                    // Swept between two questions to the database.
+                    return Some(self.end("The answer is stored. Load the conversation again."));
+                }
                 if ended.is_some() {
                     self.ended = true;
                     bytes.extend_from_slice(ui_stream::DONE.as_bytes());

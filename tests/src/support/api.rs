@@ -9,6 +9,7 @@ use shared::clock::Clock;
 use shared::config::{Config, CorsOrigins};
 use shared::db::Db;
 use shared::http::{App, bounded};
+use shared::relay::Relay;
 use tower::ServiceExt;
 
 use super::database::{Database, Kind};
@@ -25,6 +26,8 @@ pub(crate) fn config(database_url: &str) -> Config {
     let read = |name: &str| match name {
         "AUTH_URL" => Some(setup().auth_url.clone()),
         "DATABASE_URL" => Some(database_url.to_owned()),
+        "AGENT_URL" => Some(setup().text("agentUrl").to_owned()),
+        "AGENT_MODEL" => Some("development-agent".to_owned()),
         _ => None,
     };
     let mut config = Config::read(&read).expect("the suite's settings are good");
@@ -42,11 +45,7 @@ impl Api {
         let database = Database::migrated(Kind::Postgres18).await.expect("PostgreSQL 18");
         let mut config = config(&database.app_url);
         change(&mut config);
-        let clock = Clock::system();
-        let db = Db::new(&config.database).expect("a database");
-        let verifier = Verifier::new(&config.auth, clock.clone()).expect("a verifier");
-        let app = App { db, verifier, config: config.http, clock };
-        Self { router: bounded(functions::router(), app), database }
+        Self { router: router(config), database }
     }
 
     /// With pages of `https://app.example.com` allowed to call.
@@ -69,6 +68,20 @@ impl Api {
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         send(&self.router, request).await
     }
+}
+
+/// The functions' routers under these settings, as one environment serves them.
+pub(crate) fn router(config: Config) -> Router {
+    let verifier = Verifier::new(&config.auth, Clock::system()).expect("a verifier");
+    router_with(config, verifier)
+}
+
+/// The same, with keys that others fetch, too: Better Auth limits how often that may be.
+pub(crate) fn router_with(config: Config, verifier: Verifier) -> Router {
+    let clock = Clock::system();
+    let db = Db::new(&config.database).expect("a database");
+    let relay = Relay::new(db.clone(), config.agent.as_ref(), config.chat).expect("a relay");
+    bounded(functions::router(), App { db, relay, verifier, config: config.http, clock })
 }
 
 /// A token of a new user, from the suite's Better Auth.
@@ -99,7 +112,7 @@ async fn jwt(auth_url: &str, way: &str, body: &Value) -> String {
 /// A signed-in user.
 #[derive(Clone)]
 pub(crate) struct User {
-    router: Router,
+    pub(crate) router: Router,
     pub(crate) token: String,
 }
 

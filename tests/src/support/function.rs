@@ -51,10 +51,15 @@ impl Function {
 
     /// Invokes it, as API Gateway would.
     pub(crate) async fn invoke(&self, event: &Value) -> Invoked {
-        let url = format!("{}/2015-03-31/functions/{}/invocations", self.runtime_url, self.name);
-        let response = http_client().post(url).body(event.to_string()).send().await.expect("an answer");
+        let response =
+            http_client().post(self.invocation_url()).body(event.to_string()).send().await.expect("an answer");
         let answer: Value = response.json().await.expect("a function answers with JSON");
         Invoked { answer }
+    }
+
+    /// Where it is invoked.
+    pub(crate) fn invocation_url(&self) -> String {
+        format!("{}/2015-03-31/functions/{}/invocations", self.runtime_url, self.name)
     }
 
     /// What it has logged so far.

@@ -1,0 +1,169 @@
+//! What dies on the way, and what is left of it.
+
+use http::StatusCode;
+use tokio_postgres::Client;
+
+use crate::support::api::{Api, User, config, router};
+use crate::support::chat::{Stream, asked, question, release, unique};
+use crate::support::eventually;
+use crate::support::function::{Function, rest_event};
+use crate::support::outage::end_sessions;
+use crate::support::proxy::{Proxy, Weather};
+use crate::support::setup;
+
+/// Ends every running lease, as 30 s without a word would.
+async fn expire(superuser: &Client) {
+    let expire = "update runs set lease_until = clock_timestamp() - interval '1 s' where outcome is null";
+    superuser.execute(expire, &[]).await.expect("expired");
+}
+
+async fn function(api: &Api) -> Function {
+    let settings = [
+        ("DATABASE_URL", api.database.app_url.as_str()),
+        ("AUTH_URL", &setup().auth_url),
+        ("AGENT_URL", setup().text("agentUrl")),
+        ("AGENT_MODEL", "development-agent"),
+        ("CHUNK_MILLIS", "20"),
+    ];
+    Function::start("reply-chat", &settings).await
+}
+
+fn event(user: &User, body: &serde_json::Value) -> serde_json::Value {
+    let headers =
+        serde_json::json!({"authorization": format!("Bearer {}", user.token), "content-type": "application/json"});
+    rest_event("POST", "/v1/chat", &headers, Some(&body.to_string()))
+}
+
+/// A function is killed with 0 to 19 words behind it: what was asked is stored once, what was stored of the answer stays,
+/// the reader is told, nobody pays again, and the conversation goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_function_killed_at_any_word_leaves_good_books() {
+    let api = Api::new().await;
+    let user = api.user().await;
+    let superuser = api.database.superuser().await;
+    for words in 0..20 {
+        let (chat, text) = (format!("c{words}"), unique("killed"));
+        let hold = text.replace(' ', "-");
+        let body = question(&chat, "q", &text, &format!("bytes=2000 hold@{words}={hold}"));
+        let mut function = function(&api).await;
+        let invocation = {
+            let event = event(&user, &body);
+            let (url, http) = (function.invocation_url(), crate::support::http_client());
+            tokio::spawn(async move { http.post(url).body(event.to_string()).send().await.map(drop) })
+        };
+        eventually("the agent's hold", async || (asked(&text).await == 1).then_some(())).await;
+        eventually("a stored chunk", async || {
+            let chunks = "select count(*) from run_chunks k join runs r on r.id = k.run_id where r.outcome is null";
+            (api.count(chunks).await > 0).then_some(())
+        })
+        .await;
+        function.process.kill().await.expect("killed");
+        invocation.abort();
+        // Nobody may begin before the lease is over.
+        let busy = user.post("/v1/chat", &question(&chat, "q2", "Next?", "")).await;
+        busy.expect_problem(StatusCode::CONFLICT, "turn_running");
+        let reader = user.resume(&chat).await.expect(StatusCode::OK);
+        expire(&superuser).await;
+        let reader = reader.rest().await;
+        assert_eq!(reader.terminal()["type"], "error", "{words}");
+        let page = user.get(&format!("/v1/conversations/{chat}/messages")).await;
+        assert_eq!(page.texts("/data", "/status"), ["complete", "incomplete"], "{words}");
+        assert_eq!(page.texts("/data", "/content")[1], reader.text(), "{words}");
+        // The same again is the same again.
+        let again = user.chat(&body).await.rest().await;
+        assert_eq!((again.message(), again.text()), (reader.message(), reader.text()));
+        assert_eq!(asked(&text).await, 1, "{words}");
+        release(&hold).await;
+        let next = user.chat(&question(&chat, "q2", "Next?", "")).await.rest().await;
+        assert_eq!(next.terminal()["type"], "finish", "{words}");
+    }
+    assert_eq!(api.count("select count(*) from messages").await, 80);
+    assert_eq!(api.count("select count(*) from messages where status = 'in_progress'").await, 0);
+    assert_eq!(api.count("select count(*) from runs where outcome is null").await, 0);
+}
+
+/// An instance behind a network that can be cut.
+async fn behind_a_proxy(api: &Api, user: &User) -> (Proxy, User) {
+    let proxy = Proxy::before(&api.database.app_url).await;
+    let mut config = config(&proxy.through(&api.database.app_url));
+    config.database.request_timeout = std::time::Duration::from_secs(2);
+    (proxy, User { router: router(config), token: user.token.clone() })
+}
+
+async fn held(user: &User, hold: &str) -> Stream {
+    let mut stream =
+        user.chat(&question("c", "q", "How are cursors made?", &format!("bytes=4000 hold@5={hold}"))).await;
+    for _ in 0..5 {
+        stream.until("text-delta").await;
+    }
+    stream
+}
+
+#[tokio::test]
+async fn words_come_while_the_database_is_away_and_are_stored_when_it_is_back() {
+    for weather in [Weather::BlackHole, Weather::Refusing] {
+        let api = Api::new().await;
+        let user = api.user().await;
+        let (proxy, instance) = behind_a_proxy(&api, &user).await;
+        let hold = unique("away").replace(' ', "-");
+        let mut stream = held(&instance, &hold).await;
+        proxy.turn(weather);
+        proxy.cut();
+        release(&hold).await;
+        stream.until("text-end").await;
+        assert!(stream.text().len() >= 4000);
+        assert_eq!(api.count("select count(*) from messages where status = 'in_progress'").await, 1);
+        proxy.turn(Weather::Fair);
+        let stream = stream.rest().await;
+        assert_eq!(stream.terminal()["type"], "finish", "{weather:?}");
+        let page = user.get("/v1/conversations/c/messages").await;
+        assert_eq!(page.texts("/data", "/content")[1], stream.text(), "{weather:?}");
+        assert_eq!(page.texts("/data", "/status")[1], "complete");
+    }
+}
+
+#[tokio::test]
+async fn an_ending_whose_commit_was_lost_is_repeated_and_counts_once() {
+    let api = Api::new().await;
+    let user = api.user().await;
+    let (proxy, instance) = behind_a_proxy(&api, &user).await;
+    let hold = unique("lost").replace(' ', "-");
+    let stream = held(&instance, &hold).await;
+    proxy.turn(Weather::CutAfterCommit);
+    release(&hold).await;
+    let stream = stream.rest().await;
+    assert_eq!(stream.terminal()["type"], "finish");
+    let page = user.get("/v1/conversations/c/messages").await;
+    assert_eq!(page.texts("/data", "/content")[1], stream.text());
+    let resumed = user.resume("c").await.rest().await;
+    assert_eq!((resumed.text(), resumed.terminal()), (stream.text(), stream.terminal()));
+}
+
+#[tokio::test]
+async fn sessions_that_are_ended_cost_an_answer_nothing() {
+    let api = Api::new().await;
+    let user = api.user().await;
+    let superuser = api.database.superuser().await;
+    let hold = unique("sessions").replace(' ', "-");
+    let stream = held(&user, &hold).await;
+    let reader = user.resume("c").await;
+    end_sessions(&superuser).await;
+    release(&hold).await;
+    let (stream, reader) = tokio::join!(stream.rest(), reader.rest());
+    assert_eq!(stream.terminal()["type"], "finish");
+    assert_eq!((reader.text(), reader.terminal()), (stream.text(), stream.terminal()));
+}
+
+#[tokio::test]
+async fn a_conversation_deleted_meanwhile_ends_its_answer() {
+    let api = Api::new().await;
+    let user = api.user().await;
+    let hold = unique("deleted").replace(' ', "-");
+    let stream = held(&user, &hold).await;
+    let reader = user.resume("c").await;
+    user.delete("/v1/conversations/c").await.expect(StatusCode::NO_CONTENT);
+    let (stream, reader) = tokio::join!(stream.rest(), reader.rest());
+    release(&hold).await;
+    assert_eq!((&stream.terminal()["type"], &reader.terminal()["type"]), (&"error".into(), &"error".into()));
+    assert_eq!(api.count("select count(*) from messages").await, 0);
+}

@@ -1,0 +1,58 @@
+//! Stopping a running answer from anywhere.
+
+use http::StatusCode;
+use serde_json::json;
+
+use crate::support::api::{Api, User, config, router};
+use crate::support::chat::{question, unique};
+
+#[tokio::test]
+async fn an_answer_is_stopped_from_another_instance_and_what_was_written_stays() {
+    let api = Api::new().await;
+    let user = api.user().await;
+    let mut stream = user.chat(&question("c", "q", "How are cursors made?", "silent@4")).await;
+    for _ in 0..4 {
+        stream.until("text-delta").await;
+    }
+    // Another instance: it shares nothing but the database.
+    let elsewhere = User { router: router(config(&api.database.app_url)), token: user.token.clone() };
+    let reader = elsewhere.resume("c").await.expect(StatusCode::OK);
+    let stopping = elsewhere.post("/v1/chat/c/stop", &json!({})).await;
+    stopping.expect(StatusCode::ACCEPTED);
+    let (stream, reader) = tokio::join!(stream.rest(), reader.rest());
+    assert_eq!(stopping.text("/messageId"), stream.message());
+    for stream in [&stream, &reader] {
+        assert_eq!(stream.terminal()["type"], "abort");
+        assert!(!stream.text().is_empty());
+    }
+    assert_eq!(reader.text(), stream.text());
+    let page = user.get("/v1/chat/c").await;
+    assert_eq!(
+        (page.text("/data/1/metadata/status"), page.text("/data/1/parts/0/text")),
+        ("stopped".into(), stream.text())
+    );
+    // It is over: nothing to stop, and the next turn begins.
+    user.post("/v1/chat/c/stop", &json!({})).await.expect(StatusCode::NO_CONTENT);
+    let next = user.chat(&question("c", "q2", &unique("next"), "")).await.rest().await;
+    assert_eq!(next.terminal()["type"], "finish");
+}
+
+#[tokio::test]
+async fn an_answer_is_stopped_before_its_first_word() {
+    let api = Api::new().await;
+    let user = api.user().await;
+    let mut stream = user.chat(&question("c", "q", "How?", "delay=60000")).await;
+    stream.until("start").await;
+    user.post("/v1/chat/c/stop", &json!({})).await.expect(StatusCode::ACCEPTED);
+    let stream = stream.rest().await;
+    assert_eq!((stream.terminal()["type"].as_str(), stream.text().as_str()), (Some("abort"), ""));
+}
+
+#[tokio::test]
+async fn there_is_nothing_to_stop_or_resume_in_a_chat_that_isnt_there() {
+    let api = Api::new().await;
+    let user = api.user().await;
+    user.post("/v1/chat/nowhere/stop", &json!({})).await.expect(StatusCode::NO_CONTENT);
+    user.resume("nowhere").await.expect(StatusCode::NO_CONTENT);
+    user.get("/v1/chat/nowhere").await.expect(StatusCode::NOT_FOUND);
+}
