@@ -29,7 +29,7 @@ const scenarios = {
     assert.equal(chat.messages.length, 2);
     assert.match(answer.id, ID);
     assert.doesNotMatch(asks.id, ID);
-    assert.match(text(answer), /15 minutes.*\[1\]/s);
+    assert.match(text(answer), /token.*\[1\]/s);
     assert.equal(answer.metadata.status, "complete");
     assert.ok(Date.parse(answer.metadata.createdAt) && answer.metadata.usage.outputTokens > 0);
     assert.equal((await asked(mark)).length, 1);
@@ -40,8 +40,8 @@ const scenarios = {
     const chat = page({ transport: leanTransport() });
     await chat.sendMessage({ text: QUESTION });
     const [first] = sources(chat.lastMessage);
-    assert.match(first.url, /^http:.*\/documents\/docs\/api\.md#signing-in$/);
-    assert.match(first.title, /Signing in/);
+    assert.match(first.url, /^http:\/\/127\.0\.0\.1:\d+\/documents\/.*\.md#/);
+    assert.ok(first.title);
     assert.equal(new Set(sources(chat.lastMessage).map((source) => source.url)).size, sources(chat.lastMessage).length);
     const [, answer] = await expectStored(chat);
     assert.deepEqual(sources(answer), plain(sources(chat.lastMessage)));
@@ -110,7 +110,7 @@ const scenarios = {
       return messages.length === 2 && messages;
     });
     assert.equal(stored[1].metadata.status, "complete");
-    assert.match(text(stored[1]), /15 minutes.*\[1\]/s);
+    assert.match(text(stored[1]), /token.*\[1\]/s);
   },
 
   async regenerate() {
@@ -303,7 +303,7 @@ const scenarios = {
     await release(mark);
     await eventually("the end", () => second.hook().status === "ready");
     assert.equal(second.paragraphs().length, 2);
-    assert.match(second.paragraphs()[1], /15 minutes.*\[1\]/s);
+    assert.match(second.paragraphs()[1], /token.*\[1\]/s);
     await expectStored({ id, messages: second.hook().messages });
     second.close();
   },

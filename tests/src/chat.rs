@@ -2,6 +2,7 @@
 
 mod branches;
 mod crowds;
+mod front_end;
 mod outcomes;
 mod quotas;
 mod replays;

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::dev::Addresses;
 use crate::user::User;
 
-/// Where everything listens, and five lines to try it.
+/// Where everything listens, and six lines to try it.
 pub(crate) fn text(addresses: &Addresses, logs: &Path) -> String {
     let Addresses { api, auth, agent, .. } = addresses;
     let database = addresses.owner_database.as_ref().unwrap_or(&addresses.database);
@@ -23,7 +23,7 @@ Colloquy runs. Ctrl-C stops it.
   PostgreSQL   {database}
   Logs         {logs}
 
-Try it: sign up, get a token, create a conversation, append a message, list the messages.
+Try it: sign up, get a token, create a conversation, append a message, list the messages, ask the agent.
 
 {lines}
 ",
@@ -32,9 +32,9 @@ Try it: sign up, get a token, create a conversation, append a message, list the 
     )
 }
 
-/// Five lines for any POSIX shell, with nothing but curl and sed. The conversation is called by its client's own id, so
+/// Six lines for any POSIX shell, with nothing but curl and sed. The conversation is called by its client's own id, so
 /// nothing has to be picked out of an answer but the two tokens; each paste signs up somebody new.
-fn curl_lines(api: &str, auth: &str) -> [String; 5] {
+fn curl_lines(api: &str, auth: &str) -> [String; 6] {
     let json = "-H 'content-type: application/json'";
     let token = r#"sed 's/.*"token":"\([^"]*\)".*/\1/'"#;
     let messages = format!("{api}/v1/conversations/first/messages");
@@ -50,6 +50,10 @@ fn curl_lines(api: &str, auth: &str) -> [String; 5] {
             r#"curl -sS {messages} -H "authorization: Bearer $token" {json} -d '{{"messages":[{{"role":"user","content":"How many days of leave do I have?"}}]}}'; echo"#
         ),
         format!(r#"curl -sS {messages} -H "authorization: Bearer $token"; echo"#),
+        // Unbuffered: word by word.
+        format!(
+            r#"curl -sSN {api}/v1/chat -H "authorization: Bearer $token" {json} -d '{{"id":"tour","message":{{"role":"user","parts":[{{"type":"text","text":"How long does a token live?"}}]}}}}'"#
+        ),
     ]
 }
 

@@ -32,7 +32,7 @@ impl Request {
         }
         let max_tokens = body["max_completion_tokens"].as_u64().or_else(|| body["max_tokens"].as_u64());
         Ok(Self {
-            model: body["model"].as_str().ok_or("model is missing")?.to_owned(),
+            model: body["model"].as_str().unwrap_or(super::MODEL).to_owned(),
             stream: body["stream"].as_bool().unwrap_or(false),
             include_usage: body["stream_options"]["include_usage"].as_bool().unwrap_or(false),
             max_tokens: max_tokens.and_then(|tokens| usize::try_from(tokens).ok()),
@@ -187,11 +187,15 @@ mod tests {
     }
 
     #[test]
-    fn a_request_has_a_model_and_a_question() {
+    fn a_request_has_a_question() {
         let request = Request::parse(&body("How many days?")).unwrap();
         assert_eq!((request.questions, request.prompt_words), (vec!["How many days?".to_owned()], 5));
         assert!(!request.stream && !request.include_usage);
         assert!(Request::parse(&json!({"model": "m", "messages": [{"role": "system", "content": "x"}]})).is_err());
+        assert_eq!(
+            Request::parse(&json!({"messages": [{"role": "user", "content": "x"}]})).unwrap().model,
+            "development-agent"
+        );
         assert!(Request::parse(&json!({"messages": []})).is_err() && Request::parse(&json!(1)).is_err());
     }
 }
