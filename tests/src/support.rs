@@ -8,6 +8,7 @@ pub(crate) mod database;
 pub(crate) mod function;
 pub(crate) mod outage;
 pub(crate) mod proxy;
+pub(crate) mod turns;
 
 use std::path::PathBuf;
 use std::sync::LazyLock;

@@ -11,6 +11,7 @@ on_every_version!(
     every_table_is_behind_row_level_security,
     everything_goes_with_its_user,
     the_functions_role_may_do_what_an_endpoint_needs,
+    the_sweeps_role_is_nobodys,
     functions_have_their_callers_rights_and_a_fixed_search_path,
     waits_are_bounded_for_whoever_signs_in,
     ids_are_uuids_of_version_seven,
@@ -20,7 +21,8 @@ on_every_version!(
 async fn every_table_is_behind_row_level_security(database: Database) {
     let tables = "
         select c.relname::text, c.relrowsecurity and c.relforcerowsecurity, c.relowner::regrole::text,
-            (select count(*) from pg_policy p where p.polrelid = c.oid),
+            array(select p.polname::text || case when p.polroles <> '{0}' then ' of ' || (p.polroles[1])::regrole else '' end
+                from pg_policy p where p.polrelid = c.oid order by 1),
             exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'user_id' and a.attnotnull)
         from pg_class c
         where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'f')
@@ -32,7 +34,12 @@ async fn every_table_is_behind_row_level_security(database: Database) {
         let table: &str = row.get(0);
         assert!(row.get::<_, bool>(1), "{table} isn't behind forced row-level security");
         assert_eq!(row.get::<_, &str>(2), "colloquy_owner");
-        assert_eq!(row.get::<_, i64>(3), 1, "{table} has one policy");
+        let sweeping: &[&str] = match table {
+            "messages" => &["sweep_ends of colloquy_sweep", "sweep_reads of colloquy_sweep"],
+            "runs" | "run_chunks" => &["sweep of colloquy_sweep"],
+            _ => &[],
+        };
+        assert_eq!(row.get::<_, Vec<&str>>(3), [&["own_rows"], sweeping].concat(), "{table}");
         assert!(row.get::<_, bool>(4) || table == "users", "{table} has a user");
     }
 }
@@ -74,6 +81,9 @@ async fn the_functions_role_may_do_what_an_endpoint_needs(database: Database) {
             "users": ["INSERT", "SELECT"],
             "conversations": ["DELETE", "INSERT", "SELECT"],
             "messages": ["INSERT", "SELECT"],
+            "quota_usage": ["INSERT", "SELECT"],
+            "run_chunks": ["INSERT", "SELECT"],
+            "runs": ["INSERT", "SELECT"],
         })
     );
     let columns = "
@@ -89,7 +99,13 @@ async fn the_functions_role_may_do_what_an_endpoint_needs(database: Database) {
                 "activity_at", "archived_at", "last_seq", "message_count", "metadata", "pinned_at", "title",
                 "updated_at", "version",
             ],
-            "messages": ["active"],
+            // What an answer is made of; the trigger `messages_written_once` keeps it to answers that are being written.
+            "messages": [
+                "active", "content", "embeddings_size", "metadata", "model", "parts", "size", "source_embeddings",
+                "sources", "status", "usage",
+            ],
+            "quota_usage": ["messages", "tokens"],
+            "runs": ["ended_at", "lease_until", "outcome", "stop_requested_at"],
         })
     );
     let role = "
@@ -105,6 +121,24 @@ async fn the_functions_role_may_do_what_an_endpoint_needs(database: Database) {
     }
 }
 
+/// Nobody signs in as the sweep's role, nobody is a member of it (its policies would be theirs, too), and it owns one thing.
+async fn the_sweeps_role_is_nobodys(database: Database) {
+    let role = "
+        select rolcanlogin or rolsuper or rolbypassrls or rolcreaterole or rolcreatedb or rolreplication,
+            has_schema_privilege(r.oid, 'public', 'CREATE'),
+            exists (select from pg_auth_members where member = r.oid),
+            pg_has_role('colloquy_owner', r.oid, 'USAGE') or pg_has_role('colloquy_app', r.oid, 'MEMBER'),
+            array(select p.proname::text from pg_proc p where p.proowner = r.oid),
+            array(select c.relname::text from pg_class c where c.relowner = r.oid)
+        from pg_roles r where rolname = 'colloquy_sweep'";
+    let role = database.superuser().await.query_one(role, &[]).await.unwrap();
+    for (column, power) in [(0, "a power of its own"), (1, "CREATE"), (2, "a group"), (3, "a member")] {
+        assert!(!role.get::<_, bool>(column), "colloquy_sweep has {power}");
+    }
+    assert_eq!(role.get::<_, Vec<&str>>(4), ["sweep"]);
+    assert_eq!(role.get::<_, Vec<&str>>(5), [""; 0]);
+}
+
 async fn functions_have_their_callers_rights_and_a_fixed_search_path(database: Database) {
     let functions = "
         select p.proname::text, p.prosecdef, coalesce(p.proconfig, '{}')::text[],
@@ -114,7 +148,7 @@ async fn functions_have_their_callers_rights_and_a_fixed_search_path(database: D
     assert!(functions.len() >= 10);
     for row in &functions {
         let function: &str = row.get(0);
-        assert!(!row.get::<_, bool>(1), "{function} is SECURITY DEFINER");
+        assert_eq!(row.get::<_, bool>(1), function == "sweep", "{function}: whose rights has it?");
         let settings: Vec<&str> = row.get(2);
         assert!(settings.iter().any(|setting| setting.starts_with("search_path=")), "{function}: {settings:?}");
         assert!(!row.get::<_, bool>(3) || function == "uuidv7", "everybody may call {function}");

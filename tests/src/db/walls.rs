@@ -114,6 +114,7 @@ async fn row_level_security_alone_would_hold(database: Database) {
     assert_eq!(app.execute("delete from conversations", &[]).await.unwrap(), 1);
     assert_eq!(seen(&database.superuser().await).await, [2, 1, 1]);
 
+    db.as_user(&stranger).create_conversation(new()).await.unwrap();
     let (own, foreign) = (stranger.user_id().uuid(), caller.user_id().uuid());
     let conversation =
         "insert into conversations (user_id, activity_at, created_at, updated_at) values ($1, now(), now(), now())";
@@ -130,7 +131,14 @@ async fn row_level_security_alone_would_hold(database: Database) {
         "update messages set content = ''",
         "delete from messages",
         "delete from users",
-        "select from runs",
+        "update messages set status = 'stopped'",
+        "update messages set seq = seq",
+        "delete from runs",
+        "update runs set message_id = message_id",
+        "delete from run_chunks",
+        "update run_chunks set frames = '[]'",
+        "delete from quota_usage",
+        "set role colloquy_sweep",
         "update conversations set user_id = user_id",
         "truncate messages",
         "select from refinery_schema_history",
