@@ -1,1 +1,118 @@
-//! TODO
+//! Quotas: counted with the turn, or not at all.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde_json::json;
+use shared::error::Code;
+use shared::id::ConversationRef;
+use shared::model::{Ending, Quota, Status, TurnRules, TurnStart};
+
+use crate::support::content::someone;
+use crate::support::database::{Database, on_every_database, on_every_version};
+use crate::support::turns::{answer, begun, chunk, ending, frames, joined, rules, submit};
+
+on_every_database!(on threads: a_race_for_the_last_messages_is_fair);
+on_every_version!(messages_are_counted_and_given_back, tokens_are_counted_when_they_are_known, a_window_ends);
+
+fn limited(messages: Option<u64>, tokens: Option<u64>) -> TurnRules {
+    // Nobody's test runs over this window's end but once in a hundred years.
+    TurnRules { quota: Quota { messages, tokens, window: Duration::from_hours(876_000) }, ..rules() }
+}
+
+async fn a_race_for_the_last_messages_is_fair(database: Database) {
+    let (db, caller) = (database.db_of(20), someone());
+    let rules = limited(Some(5), None);
+    // A conversation each: nothing but the quota is between them.
+    let turns: Vec<_> = (0..20).map(|n| submit(&format!("c{n}"), "q", "?")).collect();
+    let starts = join_all(turns.iter().map(|turn| {
+        let (db, caller, rules) = (&db, &caller, &rules);
+        async move { db.as_user(caller).start_turn(turn, rules).await }
+    }))
+    .await;
+    let begun = starts.iter().filter(|start| matches!(start, Ok(TurnStart::Started(_)))).count();
+    let refused = starts.iter().filter(|start| start.as_ref().is_err_and(|error| error.code == Code::QuotaExceeded));
+    assert_eq!((begun, refused.count()), (5, 15), "{starts:?}");
+    let stored = "select (select count(*) from conversations), (select count(*) from messages), (select sum(messages)::bigint from quota_usage)";
+    let stored = database.superuser().await.query_one(stored, &[]).await.unwrap();
+    assert_eq!((0..3).map(|n| stored.get::<_, i64>(n)).collect::<Vec<_>>(), [5, 10, 5], "of the refused nothing");
+}
+
+async fn messages_are_counted_and_given_back(database: Database) {
+    let (db, caller) = (database.db(), someone());
+    let user = db.as_user(&caller);
+    let rules = limited(Some(2), None);
+    let refused_by_agent = Ending { give_back: true, ..ending(Status::Failed, vec![chunk(0, frames(""))]) };
+    for n in 0..3 {
+        let started = begun(user.start_turn(&submit("c", &format!("r{n}"), "?"), &rules).await);
+        assert_eq!(started.quota.unwrap().messages_left, Some(1));
+        user.end_run(started.run, &refused_by_agent).await.unwrap();
+        user.end_run(started.run, &refused_by_agent).await.unwrap();
+    }
+    for left in [1, 0] {
+        let turn = submit("c", &format!("q{left}"), "?");
+        let started = begun(user.start_turn(&turn, &rules).await);
+        assert_eq!(started.quota.unwrap().messages_left, Some(left));
+        // Joining costs nothing, and what is refused neither.
+        joined(user.start_turn(&turn, &rules).await);
+        assert_eq!(user.start_turn(&submit("c", "x", "?"), &rules).await.unwrap_err().code, Code::TurnRunning);
+        answer(user, started.run, "Yes.").await;
+    }
+    let before = user.get_conversation(&ConversationRef::parse("c")).await.unwrap().unwrap();
+    for name in ["c", "another"] {
+        let error = user.start_turn(&submit(name, "y", "?"), &rules).await.unwrap_err();
+        assert_eq!(error.code, Code::QuotaExceeded);
+        let header = |wanted| error.headers.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.clone());
+        assert!(header("retry-after").unwrap().parse::<u64>().unwrap() > 0);
+        assert!(header("ratelimit").unwrap().starts_with("\"messages\";r=0;t="), "{:?}", error.headers);
+        assert!(header("ratelimit-policy").unwrap().starts_with("\"messages\";q=2;w="));
+    }
+    let after = user.get_conversation(&ConversationRef::parse("c")).await.unwrap().unwrap();
+    assert_eq!((after.message_count, after.activity_at), (before.message_count, before.activity_at));
+    assert!(user.get_conversation(&ConversationRef::parse("another")).await.unwrap().is_none());
+    // Somebody else has a quota of their own; none at all is none.
+    begun(db.as_user(&someone()).start_turn(&submit("c", "q", "?"), &rules).await);
+    let nothing = limited(Some(0), None);
+    assert!(db.as_user(&someone()).start_turn(&submit("c", "q", "?"), &nothing).await.is_err());
+}
+
+async fn tokens_are_counted_when_they_are_known(database: Database) {
+    let (db, caller) = (database.db(), someone());
+    let user = db.as_user(&caller);
+    let rules = limited(None, Some(100));
+    for (n, (left, tokens)) in [(100, 60), (40, 60)].into_iter().enumerate() {
+        let started = begun(user.start_turn(&submit("c", &format!("q{n}"), "?"), &rules).await);
+        let quota = started.quota.unwrap();
+        assert_eq!((quota.messages_left, quota.tokens_left), (None, Some(left)));
+        let usage = json!({"totalTokens": tokens}).as_object().cloned();
+        let end = Ending { usage, tokens, ..ending(Status::Complete, vec![chunk(0, frames("Yes."))]) };
+        for _ in 0..2 {
+            user.end_run(started.run, &end).await.unwrap();
+        }
+    }
+    let error = user.start_turn(&submit("c", "q", "?"), &rules).await.unwrap_err();
+    assert_eq!(error.code, Code::QuotaExceeded);
+    let used = "select tokens, messages from quota_usage";
+    let used = database.superuser().await.query_one(used, &[]).await.unwrap();
+    assert_eq!((used.get::<_, i64>(0), used.get::<_, i64>(1)), (120, 2));
+}
+
+async fn a_window_ends(database: Database) {
+    let (db, caller) = (database.db(), someone());
+    let user = db.as_user(&caller);
+    let rules = limited(Some(1), None);
+    let started = begun(user.start_turn(&submit("c", "q", "?"), &rules).await);
+    assert!(user.start_turn(&submit("d", "q", "?"), &rules).await.is_err());
+    // As if that had been in the window before.
+    let back = "alter table runs disable trigger all;
+        update quota_usage set \"window\" = \"window\" - interval '876000 hours';
+        update runs set quota_window = quota_window - interval '876000 hours'";
+    database.superuser().await.batch_execute(back).await.unwrap();
+    begun(user.start_turn(&submit("d", "q", "?"), &rules).await);
+    // What the first still costs is that window's.
+    let end = Ending { tokens: 7, ..ending(Status::Complete, vec![]) };
+    user.end_run(started.run, &end).await.unwrap();
+    let used = "select tokens from quota_usage order by \"window\"";
+    let used = database.superuser().await.query(used, &[]).await.unwrap();
+    assert_eq!(used.iter().map(|row| row.get::<_, i64>(0)).collect::<Vec<_>>(), [7, 0]);
+}

@@ -1,14 +1,18 @@
 //! Every request is one network round trip: the proxy keeps all answers until COMMIT was sent, so a request that needs
 //! one of them before it can send the rest never ends.
 
+use std::time::Duration;
+
 use serde_json::json;
-use shared::id::MessageRef;
-use shared::model::{ConversationFilter, IfMatch, MessageFilter, Order, PageSize};
+use shared::db::{Db, UserDb};
+use shared::id::{ConversationRef, MessageRef};
+use shared::model::{ConversationFilter, IfMatch, MessageFilter, Order, PageSize, Status, Title};
 
 use crate::support::content::{by_id, conversation, messages, patch, says, someone};
 use crate::support::database::{Database, Kind, on};
 use crate::support::outage::behind_a_proxy;
 use crate::support::proxy::Weather;
+use crate::support::turns::{begun, chunk, dead, ending, frames, rules, submit};
 
 async fn every_request_is_one_round_trip(database: Database) {
     let (proxy, db) = behind_a_proxy(&database).await;
@@ -34,8 +38,25 @@ async fn every_request_is_one_round_trip(database: Database) {
     user.get_conversation(&id).await.unwrap().unwrap();
     user.update_conversation(&id, patch(json!({"title": "b"})), &IfMatch::Any).await.unwrap().unwrap();
     user.create_conversation(conversation(json!({"clientId": "c"}))).await.unwrap_err();
+    a_turn(&db, user, &id).await;
     assert!(user.delete_conversation(&id, &IfMatch::Any).await.unwrap());
     assert_eq!(proxy.opened(), 1, "all on one connection");
+}
+
+/// All that a turn asks of the database, also where a request has to end a run whose function died.
+async fn a_turn(db: &Db, user: UserDb<'_>, id: &ConversationRef) {
+    begun(user.start_turn(&submit("c", "q", "?"), &dead()).await);
+    let started = begun(user.start_turn(&submit("c", "q2", "?"), &rules()).await);
+    user.append_chunks(started.run, &[chunk(0, frames("Yes."))], rules().lease).await.unwrap();
+    user.find_run(id, rules().lease).await.unwrap().unwrap();
+    user.read_run(started.run, -1).await.unwrap().unwrap();
+    user.request_stop(id).await.unwrap().unwrap();
+    user.end_run(started.run, &ending(Status::Stopped, vec![])).await.unwrap().unwrap();
+    user.chat_page(id, PageSize::default(), None).await.unwrap().unwrap();
+    user.activate_message(id, &started.question.into()).await.unwrap().unwrap();
+    let title = |text: &str| Title::try_from(text.to_owned()).unwrap();
+    assert!(!user.set_generated_title(started.conversation, &title("a"), &title("b")).await.unwrap());
+    db.sweep(10, Duration::ZERO).await.unwrap();
 }
 
 #[tokio::test]

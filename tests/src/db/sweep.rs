@@ -1,1 +1,79 @@
-//! TODO
+//! The sweep: it reaches across users, does its two things, and tells nobody anything but how much it did.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use shared::db::Swept;
+use shared::model::{Status, TurnStart};
+
+use crate::support::content::someone;
+use crate::support::database::{Database, on_every_database};
+use crate::support::turns::{answer, begun, dead, rules, shown, submit, turn_of};
+
+const REPLAY: Duration = Duration::from_mins(1);
+
+on_every_database!(everybodys_dead_runs_are_ended_and_old_chunks_dropped, what_another_holds_is_left_for_later);
+on_every_database!(on threads: sweeps_at_once_share_the_work);
+
+async fn everybodys_dead_runs_are_ended_and_old_chunks_dropped(database: Database) {
+    let db = database.db();
+    let people: Vec<_> = (0..5).map(|_| someone()).collect();
+    let mut lives = Vec::new();
+    for caller in &people {
+        let user = db.as_user(caller);
+        begun(user.start_turn(&submit("dead", "q", "?"), &dead()).await);
+        lives.push(begun(user.start_turn(&submit("live", "q", "?"), &rules()).await));
+        turn_of(user, &submit("done", "q", "?"), "Yes.").await;
+    }
+    for (runs, batch) in [(2, 2), (2, 2), (1, 2), (0, 2)] {
+        assert_eq!(db.sweep(batch, REPLAY).await.unwrap(), Swept { runs, chunks: 0 }, "one batch");
+    }
+    for (caller, live) in people.iter().zip(&lives) {
+        let user = db.as_user(caller);
+        assert_eq!(shown(user, "dead").await[1].status, Status::Incomplete);
+        assert!(user.append_chunks(live.run, &[], REPLAY).await.unwrap().live);
+    }
+    // Each dead run has the chunk of its end, each done one its only chunk.
+    let mut dropped = 0;
+    for _ in 0..5 {
+        dropped += db.sweep(2, Duration::ZERO).await.unwrap().chunks;
+    }
+    assert_eq!(dropped, 10);
+    assert_eq!(db.sweep(2, Duration::ZERO).await.unwrap(), Swept { runs: 0, chunks: 0 });
+    for (caller, live) in people.iter().zip(&lives) {
+        let user = db.as_user(caller);
+        assert_eq!(shown(user, "done").await[1].content, "Yes.", "the message stays");
+        answer(user, live.run, "Still here.").await;
+        let again = user.start_turn(&submit("done", "q", "?"), &rules()).await.unwrap();
+        assert!(matches!(again, TurnStart::Finished(_)), "it isn't run again");
+    }
+}
+
+async fn what_another_holds_is_left_for_later(database: Database) {
+    let (db, caller) = (database.db(), someone());
+    let run = begun(db.as_user(&caller).start_turn(&submit("c", "q", "?"), &dead()).await);
+    let superuser = database.superuser().await;
+    for held in ["messages where status = 'in_progress'", "runs"] {
+        superuser.batch_execute(&format!("begin; select from {held} for update")).await.unwrap();
+        assert_eq!(db.sweep(10, REPLAY).await.unwrap().runs, 0, "{held}");
+        superuser.batch_execute("rollback").await.unwrap();
+    }
+    assert_eq!(db.sweep(10, REPLAY).await.unwrap().runs, 1);
+    assert_eq!(db.as_user(&caller).read_run(run.run, -1).await.unwrap().unwrap().ended, Some(Status::Incomplete));
+}
+
+async fn sweeps_at_once_share_the_work(database: Database) {
+    let db = database.db_of(8);
+    let caller = someone();
+    for n in 0..30 {
+        begun(db.as_user(&caller).start_turn(&submit(&format!("c{n}"), "q", "?"), &dead()).await);
+    }
+    let mut ended = 0;
+    while ended < 30 {
+        let swept = join_all((0..8).map(|_| db.sweep(5, Duration::ZERO))).await;
+        let now: u64 = swept.into_iter().map(|swept| swept.unwrap().runs).sum();
+        assert!(now > 0, "all of them left something to the others");
+        ended += now;
+    }
+    assert_eq!(ended, 30, "none twice");
+}

@@ -9,9 +9,9 @@ use shared::auth::Caller;
 use shared::db::Db;
 use shared::error::{Code, Error};
 use shared::id::ConversationRef;
-use shared::model::{Origin, Role, Status, Turn, TurnRules, TurnStart};
+use shared::model::{IfMatch, Origin, Role, Status, Title, Turn, TurnRules, TurnStart};
 
-use crate::support::content::{conversation, messages, random, read, says, someone};
+use crate::support::content::{by_id, conversation, messages, patch, random, read, says, someone};
 use crate::support::database::{Database, on_every_database, on_every_version};
 use crate::support::turns::{
     answer, asks, begun, chunk, dead, edit, ending, frames, joined, regenerate, rules, shown, submit, texts, turn_of,
@@ -34,7 +34,8 @@ on_every_version!(
     the_key_names_a_question_without_an_id,
     the_history_is_what_a_reader_sees,
     a_conversation_has_one_live_run,
-    what_cannot_be_stored_is_a_fault_and_leaves_nothing
+    what_cannot_be_stored_is_a_fault_and_leaves_nothing,
+    a_generated_title_gives_way_to_the_users
 );
 
 /// So many requests at once, each on a connection of its own.
@@ -314,4 +315,23 @@ async fn what_cannot_be_stored_is_a_fault_and_leaves_nothing(database: Database)
     let stored = database.superuser().await;
     let stored = stored.query_one("select count(*) from conversations", &[]).await.unwrap();
     assert_eq!(stored.get::<_, i64>(0), 0);
+}
+
+async fn a_generated_title_gives_way_to_the_users(database: Database) {
+    let (db, caller) = (database.db(), someone());
+    let user = db.as_user(&caller);
+    let title = |text: &str| Title::try_from(text.to_owned()).unwrap();
+    let started = turn_of(user, &submit("c", "q", "How many days?"), "Twenty.").await;
+    let id = started.conversation;
+    let (first, better) = (title("How many days?"), title("Leave"));
+    assert!(!db.as_user(&someone()).set_generated_title(id, &first, &better).await.unwrap());
+    assert!(user.set_generated_title(id, &first, &better).await.unwrap());
+    assert!(!user.set_generated_title(id, &first, &title("again")).await.unwrap());
+    let stored = user.get_conversation(&by_id(id)).await.unwrap().unwrap();
+    assert_eq!((stored.title.as_deref(), stored.version), (Some("Leave"), 1), "it spoils no If-Match");
+    let change = patch(json!({"title": "Leave"}));
+    user.update_conversation(&by_id(id), change, &IfMatch::Any).await.unwrap();
+    let change = patch(json!({"pinned": true}));
+    user.update_conversation(&by_id(id), change, &IfMatch::Any).await.unwrap();
+    assert!(!user.set_generated_title(id, &better, &title("late")).await.unwrap());
 }
