@@ -256,8 +256,9 @@ begin
     fits := found;
     select q.messages, q.tokens into counted from quota_usage q
     where q.user_id = p_user and q."window" = quota_window;
-    messages_left := greatest(p_messages - counted.messages, 0);
-    tokens_left := greatest(p_tokens - counted.tokens, 0);
+    -- `greatest` passes over nulls.
+    messages_left := case when p_messages is not null then greatest(p_messages - counted.messages, 0) end;
+    tokens_left := case when p_tokens is not null then greatest(p_tokens - counted.tokens, 0) end;
     return next;
 end
 $$;

@@ -92,9 +92,9 @@ async fn tokens_are_counted_when_they_are_known(database: Database) {
     }
     let error = user.start_turn(&submit("c", "q", "?"), &rules).await.unwrap_err();
     assert_eq!(error.code, Code::QuotaExceeded);
-    let used = "select tokens, messages from quota_usage";
-    let used = database.superuser().await.query_one(used, &[]).await.unwrap();
-    assert_eq!((used.get::<_, i64>(0), used.get::<_, i64>(1)), (120, 2));
+    let sum = "select tokens, messages from quota_usage";
+    let counted = database.superuser().await.query_one(sum, &[]).await.unwrap();
+    assert_eq!((counted.get::<_, i64>(0), counted.get::<_, i64>(1)), (120, 2));
 }
 
 async fn a_window_ends(database: Database) {
@@ -112,7 +112,7 @@ async fn a_window_ends(database: Database) {
     // What the first still costs is that window's.
     let end = Ending { tokens: 7, ..ending(Status::Complete, vec![]) };
     user.end_run(started.run, &end).await.unwrap();
-    let used = "select tokens from quota_usage order by \"window\"";
-    let used = database.superuser().await.query(used, &[]).await.unwrap();
-    assert_eq!(used.iter().map(|row| row.get::<_, i64>(0)).collect::<Vec<_>>(), [7, 0]);
+    let sum = "select tokens from quota_usage order by \"window\"";
+    let counted = database.superuser().await.query(sum, &[]).await.unwrap();
+    assert_eq!(counted.iter().map(|row| row.get::<_, i64>(0)).collect::<Vec<_>>(), [7, 0]);
 }

@@ -253,12 +253,13 @@ async fn a_stored_message_is_not_rewritten(database: Database) {
             let refused = app.execute(&rewrite, &[&id.uuid()]).await.unwrap_err();
             assert_eq!(refused.code().unwrap().code(), "42501", "{column}");
         }
-        assert_eq!(
-            app.execute(&rewrite, &[&running.message.uuid()]).await.is_ok(),
-            !column.starts_with("content "),
-            "{column}"
-        );
     }
+    let begun = "update messages set content = 'so far' where id = $1";
+    assert_eq!(
+        app.execute(begun, &[&running.message.uuid()]).await.unwrap(),
+        1,
+        "what is being written isn't stored yet"
+    );
 }
 
 async fn renewing_a_lease_touches_no_index(database: Database) {

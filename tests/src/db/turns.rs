@@ -9,7 +9,7 @@ use shared::auth::Caller;
 use shared::db::Db;
 use shared::error::{Code, Error};
 use shared::id::ConversationRef;
-use shared::model::{IfMatch, Origin, Role, Status, Title, Turn, TurnRules, TurnStart};
+use shared::model::{IfMatch, Origin, PageSize, Role, Status, Title, Turn, TurnRules, TurnStart};
 
 use crate::support::content::{by_id, conversation, messages, patch, random, read, says, someone};
 use crate::support::database::{Database, on_every_database, on_every_version};
@@ -201,7 +201,7 @@ async fn another_users_conversation_is_out_of_reach(database: Database) {
         assert!(other.find_run(&theirs, Duration::from_hours(1)).await.unwrap().is_none());
         assert!(other.request_stop(&theirs).await.unwrap().is_none());
         assert!(other.read_run(started.run, -1).await.unwrap().is_none());
-        assert!(other.chat_page(&theirs, Default::default(), None).await.unwrap().is_none());
+        assert!(other.chat_page(&theirs, PageSize::default(), None).await.unwrap().is_none());
         assert!(other.activate_message(&theirs, &started.question.into()).await.unwrap().is_none());
         let lease = Duration::from_hours(1);
         assert!(!other.append_chunks(started.run, &[], lease).await.unwrap().live);
