@@ -138,7 +138,7 @@ impl Stream {
     /// Reads to the end.
     pub(crate) async fn rest(mut self) -> Self {
         let reading = async { while self.next().await.is_some() {} };
-        tokio::time::timeout(std::time::Duration::from_secs(60), reading).await.expect("an end in time");
+        tokio::time::timeout(std::time::Duration::from_mins(1), reading).await.expect("an end in time");
         self
     }
 
