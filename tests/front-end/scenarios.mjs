@@ -32,6 +32,8 @@ const scenarios = {
     assert.match(text(answer), /token.*\[1\]/s);
     assert.equal(answer.metadata.status, "complete");
     assert.ok(Date.parse(answer.metadata.createdAt) && answer.metadata.usage.outputTokens > 0);
+    assert.match(answer.metadata.parentId, ID);
+    assert.equal(answer.metadata.model, "development-agent");
     assert.equal((await asked(mark)).length, 1);
     await expectStored(chat);
   },
