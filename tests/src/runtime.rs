@@ -6,3 +6,4 @@ mod journeys;
 mod logs;
 mod migrate;
 mod start;
+mod streams;

@@ -66,3 +66,37 @@ async fn a_failures_cause_is_logged_and_the_client_learns_nothing_of_it() {
     assert!(!answer.body().to_string().contains("127.0.0.1"));
     assert!(!function.log().contains("canary-password"));
 }
+
+#[tokio::test]
+async fn a_chat_logs_its_run_and_no_word_of_it() {
+    let database = Database::migrated(Kind::Postgres18).await.expect("PostgreSQL 18");
+    let token = sign_up(&setup().auth_url, &format!("canary-{}@example.com", database.name), "canary-name").await;
+    let settings = [
+        ("DATABASE_URL", database.app_url.as_str()),
+        ("AUTH_URL", &setup().auth_url),
+        ("AGENT_URL", setup().text("agentUrl")),
+        ("AGENT_MODEL", "development-agent"),
+        ("AGENT_API_KEY", "canary-key"),
+        ("AGENT_SYSTEM_PROMPT", "canary-prompt"),
+        ("LOG_LEVEL", "trace"),
+    ];
+    let reply = Function::start("reply-chat", &settings).await;
+    let headers = json!({"Host": "abc.example.com", "Authorization": format!("Bearer {token}"), "content-type": "application/json"});
+    for (id, script) in
+        [("q1", ""), ("q2", "\nagent: error@2"), ("q3", "\nagent: garbage@2"), ("q4", "\nagent: status=400")]
+    {
+        let text = format!("canary-question: how are cursors made?{script}");
+        let body = json!({"id": "canary-chat", "message": {"id": id, "role": "user", "parts": [{"type": "text", "text": text}]}});
+        let streamed = reply.stream(&rest_event("POST", "/v1/chat", &headers, Some(&body.to_string()))).await;
+        assert!(streamed.body.contains("[DONE]"), "{streamed:?}");
+    }
+    let line: Value = serde_json::from_str(&reply.logged("answered a question").await).expect("a line is JSON");
+    assert!(line["run"].is_string() && line["status"] == "complete" && line["millis"].is_number(), "{line}");
+    assert!(line["span"]["requestId"].is_string(), "{line}");
+    let log = reply.log();
+    assert_eq!(log.lines().filter(|line| line.contains("an answer failed")).count(), 3, "{log}");
+    let secret = token.rsplit('.').next().expect("a signature");
+    for canary in ["canary", "cursor", "@example.com", secret, "Bearer", "postgresql://"] {
+        assert!(!log.contains(canary), "{canary}: {log}");
+    }
+}

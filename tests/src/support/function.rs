@@ -62,6 +62,15 @@ impl Function {
         format!("{}/2015-03-31/functions/{}/invocations", self.runtime_url, self.name)
     }
 
+    /// Invokes it where it streams: `cargo lambda` makes an HTTP response of the head, and passes the body on.
+    pub(crate) async fn stream(&self, event: &Value) -> Streamed {
+        let response =
+            http_client().post(self.invocation_url()).body(event.to_string()).send().await.expect("an answer");
+        let media_type =
+            response.headers().get("content-type").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        Streamed { status: response.status().as_u16(), media_type, body: response.text().await.expect("a text") }
+    }
+
     /// What it has logged so far.
     pub(crate) fn log(&self) -> String {
         self.lines.lock().expect("lines").join("\n")
@@ -102,6 +111,14 @@ fn collect(from: impl AsyncRead + Unpin + Send + 'static, to: &Arc<Mutex<Vec<Str
             to.lock().expect("lines").push(line);
         }
     });
+}
+
+/// What a function streamed.
+#[derive(Debug)]
+pub(crate) struct Streamed {
+    pub(crate) status: u16,
+    pub(crate) media_type: Option<String>,
+    pub(crate) body: String,
 }
 
 /// What a function answered to an event.
