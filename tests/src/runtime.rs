@@ -7,3 +7,4 @@ mod logs;
 mod migrate;
 mod start;
 mod streams;
+mod sweep;

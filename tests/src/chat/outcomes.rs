@@ -1,6 +1,8 @@
 //! How an answer can end, what the reader is told and what is stored.
 
-use http::StatusCode;
+use axum::body::Body;
+use http::{Request, StatusCode};
+use lambda_http::{Context, RequestExt};
 use serde_json::{Value, json};
 
 use crate::support::api::{Api, User};
@@ -116,6 +118,39 @@ async fn a_reader_who_leaves_stops_the_answer_where_the_settings_say_so() {
         (status != "in_progress").then_some(status)
     });
     assert_eq!(status.await, "stopped");
+}
+
+#[tokio::test]
+async fn an_answer_ends_before_its_functions_time_does() {
+    let api = Api::new().await;
+    let user = api.user().await;
+    let body = question("c", "q", "How are cursors made?", "silent@4").to_string();
+    let request = Request::post("/v1/chat").header("authorization", format!("Bearer {}", user.token));
+    let request = request.header("content-type", "application/json").body(Body::from(body)).expect("a request");
+    // Lambda tells when it will end an invocation. Half of so short a time is left for storing.
+    let mut context = Context::default();
+    context.deadline = u64::try_from(jiff::Timestamp::now().as_millisecond()).expect("now") + 2000;
+    let stream = user.stream_of(request.with_lambda_context(context)).await.rest().await;
+    assert_eq!(stream.terminal()["type"], "error");
+    assert_eq!(stored(&user, "c").await, ("incomplete".to_owned(), stream.text(), 0));
+    assert!(!stream.text().is_empty());
+}
+
+#[tokio::test]
+async fn a_title_comes_from_the_question_at_once_and_from_the_agent_where_the_settings_say_so() {
+    let api = Api::with(|config| config.chat.title_from_agent = true).await;
+    let user = api.user().await;
+    let hold = unique("title").replace(' ', "-");
+    let text = "What does the cursor of a page hold, and how long is it good?";
+    let mut stream = user.chat(&question("c", "q", text, &format!("hold@3={hold}"))).await;
+    let first = stream.until("data-conversation").await;
+    assert_eq!(first["data"]["title"].as_str().map(|title| title.starts_with("What does the cursor")), Some(true));
+    let second = stream.until("data-conversation").await;
+    release(&hold).await;
+    stream.rest().await;
+    let title = user.get("/v1/conversations/c").await.text("/title");
+    assert_eq!(second["data"]["title"], title.as_str());
+    assert_ne!(first["data"]["title"], second["data"]["title"]);
 }
 
 #[tokio::test]

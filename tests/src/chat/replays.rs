@@ -82,6 +82,37 @@ async fn a_function_killed_at_any_word_leaves_good_books() {
     assert_eq!(api.count("select count(*) from runs where outcome is null").await, 0);
 }
 
+/// A function that was stopped for longer than its lease finds its run ended, and changes nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_function_that_slept_through_its_lease_changes_nothing() {
+    let api = Api::new().await;
+    let user = api.user().await;
+    let superuser = api.database.superuser().await;
+    let text = unique("asleep");
+    let hold = text.replace(' ', "-");
+    let function = function(&api).await;
+    let signal = |signal: &str| {
+        let id = function.process.id().expect("a process").to_string();
+        std::process::Command::new("kill").args([signal, &id]).status().expect("kill")
+    };
+    let invocation = {
+        let event = event(&user, &question("c", "q", &text, &format!("bytes=2000 hold@3={hold}")));
+        let (url, http) = (function.invocation_url(), crate::support::http_client());
+        tokio::spawn(async move { http.post(url).body(event.to_string()).send().await?.text().await })
+    };
+    eventually("a stored chunk", async || (api.count("select count(*) from run_chunks").await > 0).then_some(())).await;
+    assert!(signal("-STOP").success());
+    expire(&superuser).await;
+    let reader = user.resume("c").await.rest().await;
+    assert_eq!(reader.terminal()["type"], "error");
+    release(&hold).await;
+    let before = user.get("/v1/conversations/c/messages").await.body;
+    assert!(signal("-CONT").success());
+    let streamed = invocation.await.expect("a task").expect("an answer");
+    assert!(streamed.contains("ended elsewhere") && streamed.contains("[DONE]"), "{streamed}");
+    assert_eq!(user.get("/v1/conversations/c/messages").await.body, before);
+}
+
 /// An instance behind a network that can be cut.
 async fn behind_a_proxy(api: &Api, user: &User) -> (Proxy, User) {
     let proxy = Proxy::before(&api.database.app_url).await;

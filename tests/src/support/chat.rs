@@ -84,7 +84,12 @@ impl User {
             request = request.header(*name, *value);
         }
         let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
-        let response = self.router.clone().oneshot(request.body(body).expect("a request")).await.expect("an answer");
+        self.stream_of(request.body(body).expect("a request")).await
+    }
+
+    /// The stream that a request is answered with.
+    pub(crate) async fn stream_of(&self, request: Request<Body>) -> Stream {
+        let response = self.router.clone().oneshot(request).await.expect("an answer");
         let (parts, body) = response.into_parts();
         Stream {
             status: parts.status,
