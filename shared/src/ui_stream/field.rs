@@ -62,7 +62,7 @@ impl ProviderMetadata {
 }
 
 macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }, $must:literal) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum $name { $($(#[$variant_doc])* $variant,)+ }
@@ -83,20 +83,6 @@ macro_rules! words {
                 match word { $($text => Some(Self::$variant),)+ _ => None }
             }
         }
-
-        impl Field for Option<$name> {
-            fn read(value: Option<Value>) -> Result<Self, &'static str> {
-                match value {
-                    None | Some(Value::Null) => Ok(None),
-                    Some(Value::String(word)) => $name::from_word(&word).map(Some).ok_or($must),
-                    Some(_) => Err($must),
-                }
-            }
-
-            fn write<M: SerializeMap>(&self, name: &'static str, map: &mut M) -> Result<(), M::Error> {
-                self.map_or(Ok(()), |word| map.serialize_entry(name, word.as_str()))
-            }
-        }
     };
 }
 
@@ -115,8 +101,7 @@ words! {
         Error = "error",
         /// Anything else.
         Other = "other",
-    },
-    "must be one of: stop, length, content-filter, tool-calls, error, other"
+    }
 }
 words! {
     /// How the deltas of a tool's input are to be read.
@@ -125,8 +110,7 @@ words! {
         Json = "json",
         /// As plain text.
         Text = "text",
-    },
-    "must be json or text"
+    }
 }
 
 /// A field of a frame.
@@ -177,6 +161,29 @@ impl Field for Option<bool> {
 
     fn write<M: SerializeMap>(&self, name: &'static str, map: &mut M) -> Result<(), M::Error> {
         self.map_or(Ok(()), |flag| map.serialize_entry(name, &flag))
+    }
+}
+
+/// A word that only a later version of the SDK knows is no reason to refuse an answer in its last frame.
+impl Field for Option<FinishReason> {
+    fn read(value: Option<Value>) -> Result<Self, &'static str> {
+        let word = Option::<String>::read(value)?;
+        Ok(word.map(|word| FinishReason::from_word(&word).unwrap_or(FinishReason::Other)))
+    }
+
+    fn write<M: SerializeMap>(&self, name: &'static str, map: &mut M) -> Result<(), M::Error> {
+        self.map_or(Ok(()), |word| map.serialize_entry(name, word.as_str()))
+    }
+}
+
+impl Field for Option<InputEncoding> {
+    fn read(value: Option<Value>) -> Result<Self, &'static str> {
+        let Some(word) = Option::<String>::read(value)? else { return Ok(None) };
+        InputEncoding::from_word(&word).map(Some).ok_or("must be json or text")
+    }
+
+    fn write<M: SerializeMap>(&self, name: &'static str, map: &mut M) -> Result<(), M::Error> {
+        self.map_or(Ok(()), |word| map.serialize_entry(name, word.as_str()))
     }
 }
 

@@ -32,6 +32,8 @@ struct Call {
     step: usize,
     /// Its input so far; none once it is whole.
     input: Option<String>,
+    /// Whether it has gone beyond its input: an approval, an output or an error.
+    past_input: bool,
 }
 
 impl OpenParts {
@@ -64,31 +66,29 @@ impl OpenParts {
             }
             Chunk::ToolInputAvailable { tool_call_id, tool_name, dynamic, .. } => {
                 match self.current_call(tool_call_id) {
+                    Some(call) if call.past_input => return Err("gives the input of a call that is past it"),
                     Some(call) if call.dynamic != dynamic.unwrap_or_default() => {
-                        Err("is dynamic where the call's first frame wasn't, or the reverse")
+                        return Err("is dynamic where the call's first frame wasn't, or the reverse");
                     }
-                    Some(call) => {
-                        call.input = None;
-                        Ok(())
-                    }
-                    None => {
-                        self.begin_call(tool_call_id, tool_name, *dynamic, None);
-                        Ok(())
-                    }
-                }
-            }
-            Chunk::ToolInputError { tool_call_id, tool_name, dynamic, .. } => {
-                match self.current_call(tool_call_id) {
                     Some(call) => call.input = None,
                     None => self.begin_call(tool_call_id, tool_name, *dynamic, None),
                 }
                 Ok(())
             }
+            Chunk::ToolInputError { tool_call_id, tool_name, dynamic, .. } => {
+                match self.current_call(tool_call_id) {
+                    Some(call) if call.past_input => return Err("gives the input of a call that is past it"),
+                    Some(_) => {}
+                    None => self.begin_call(tool_call_id, tool_name, *dynamic, None),
+                }
+                self.pass_input(tool_call_id)
+            }
             Chunk::ToolApprovalRequest { tool_call_id, .. }
             | Chunk::ToolOutputAvailable { tool_call_id, .. }
             | Chunk::ToolOutputError { tool_call_id, .. }
-            | Chunk::ToolOutputDenied { tool_call_id } => {
-                self.calls.contains_key(tool_call_id).then_some(()).ok_or("is about a call that never began")
+            | Chunk::ToolOutputDenied { tool_call_id } => self.pass_input(tool_call_id),
+            Chunk::StartStep if self.calls.values().any(|call| call.is_open_in(self.step)) => {
+                Err("begins a step while a tool's input is open")
             }
             Chunk::StartStep => {
                 self.step += 1;
@@ -108,26 +108,38 @@ impl OpenParts {
     pub fn close(&mut self) -> Vec<Chunk> {
         let texts = self.texts.drain(..).map(|id| Chunk::TextEnd { id, provider_metadata: None });
         let reasonings = self.reasonings.drain(..).map(|id| Chunk::ReasoningEnd { id, provider_metadata: None });
-        let calls = self.calls.iter_mut().filter(|(_, call)| call.step == self.step).filter_map(|(id, call)| {
-            Some(Chunk::ToolInputError {
+        let mut frames: Vec<Chunk> = texts.chain(reasonings).collect();
+        frames.extend(self.close_inputs());
+        frames
+    }
+
+    /// The frames that must come before `next`, where an agent leaves them out: a step and a stream end what is open.
+    #[must_use]
+    pub fn close_before(&mut self, next: &Chunk) -> Vec<Chunk> {
+        match next {
+            Chunk::FinishStep => self.close(),
+            Chunk::StartStep => self.close_inputs().collect(),
+            _ if next.is_terminal() => self.close(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn close_inputs(&mut self) -> impl Iterator<Item = Chunk> {
+        let open = self.calls.iter_mut().filter(|(_, call)| call.is_open_in(self.step));
+        open.map(|(id, call)| {
+            call.past_input = true;
+            Chunk::ToolInputError {
                 tool_call_id: id.clone(),
                 tool_name: call.tool_name.clone(),
-                input: call.input.take()?.into(),
+                input: call.input.take().into(),
                 provider_executed: None,
                 provider_metadata: None,
                 tool_metadata: None,
                 dynamic: call.dynamic.then_some(true),
                 error_text: INPUT_CUT.to_owned(),
                 title: None,
-            })
-        });
-        texts.chain(reasonings).chain(calls).collect()
-    }
-
-    /// The frames that must come before `next`, where an agent leaves them out: a step and a stream end what is open.
-    #[must_use]
-    pub fn close_before(&mut self, next: &Chunk) -> Vec<Chunk> {
-        if matches!(next, Chunk::FinishStep) || next.is_terminal() { self.close() } else { Vec::new() }
+            }
+        })
     }
 
     /// A call of this step. The SDK looks no further for the frames of an input: agents name calls anew in each step.
@@ -137,8 +149,20 @@ impl OpenParts {
 
     fn begin_call(&mut self, id: &str, tool_name: &str, dynamic: Option<bool>, input: Option<String>) {
         let dynamic = dynamic.unwrap_or_default();
-        let call = Call { tool_name: tool_name.to_owned(), dynamic, step: self.step, input };
+        let call = Call { tool_name: tool_name.to_owned(), dynamic, step: self.step, input, past_input: false };
         self.calls.insert(id.to_owned(), call);
+    }
+
+    fn pass_input(&mut self, id: &str) -> Result<(), &'static str> {
+        let call = self.calls.get_mut(id).ok_or("is about a call that never began")?;
+        (call.past_input, call.input) = (true, None);
+        Ok(())
+    }
+}
+
+impl Call {
+    fn is_open_in(&self, step: usize) -> bool {
+        self.step == step && self.input.is_some()
     }
 }
 
@@ -204,4 +228,112 @@ pub fn merge(frames: &mut Vec<Value>, next: &Chunk) {
         return;
     }
     frames.push(next.to_json());
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(frames: &[Value]) -> Vec<Chunk> {
+        frames.iter().map(|frame| Chunk::parse(frame.clone()).unwrap_or_else(|bad| panic!("{frame}: {bad}"))).collect()
+    }
+
+    /// The fault of the last frame; those before it must be good.
+    fn fault(frames: &[Value]) -> Option<String> {
+        let mut open = OpenParts::default();
+        let chunks = read(frames);
+        let (last, before) = chunks.split_last().expect("a frame");
+        before.iter().for_each(|chunk| open.observe(chunk).expect("in order"));
+        open.observe(last).err().map(|bad| bad.to_string())
+    }
+
+    fn text(what: &str, id: &str) -> Value {
+        json!({"type": format!("text-{what}"), "id": id, "delta": "x"})
+    }
+
+    fn tool(what: &str, dynamic: bool) -> Value {
+        json!({
+            "type": format!("tool-{what}"), "toolCallId": "c", "toolName": "search", "dynamic": dynamic,
+            "inputTextDelta": "{", "input": {}, "output": 1, "errorText": "e", "approvalId": "a",
+        })
+    }
+
+    #[test]
+    fn a_text_is_spoken_of_while_it_is_open() {
+        assert_eq!(fault(&[text("start", "a"), text("delta", "a"), text("end", "a"), text("start", "a")]), None);
+        let none = Some("is a text-delta that belongs to no part that is open".to_owned());
+        assert_eq!(fault(&[text("delta", "a")]), none);
+        assert_eq!(fault(&[json!({"type": "reasoning-start", "id": "a"}), text("delta", "a")]), none);
+        assert_eq!(fault(&[text("start", "a"), text("end", "a"), text("delta", "a")]), none);
+        let twice = Some("is a text-start that begins a part that is open already".to_owned());
+        assert_eq!(fault(&[text("start", "a"), text("start", "a")]), twice);
+    }
+
+    #[test]
+    fn a_call_begins_before_it_is_spoken_of() {
+        assert_eq!(fault(&[tool("input-available", true), tool("output-available", true)]), None);
+        assert_eq!(fault(&[tool("input-start", false), tool("input-delta", false), tool("input-error", false)]), None);
+        for kind in ["output-available", "output-error", "output-denied", "approval-request"] {
+            let told = Some(format!("is a tool-{kind} that is about a call that never began"));
+            assert_eq!(fault(&[tool(kind, false)]), told);
+        }
+        let closed = Some("is a tool-input-delta that continues no tool input that is open".to_owned());
+        assert_eq!(fault(&[tool("input-delta", false)]), closed);
+        assert_eq!(
+            fault(&[tool("input-start", false), tool("input-available", false), tool("input-delta", false)]),
+            closed
+        );
+        let other = "is a tool-input-available that is dynamic where the call's first frame wasn't, or the reverse";
+        assert_eq!(fault(&[tool("input-start", false), tool("input-available", true)]).as_deref(), Some(other));
+    }
+
+    #[test]
+    fn a_call_may_have_the_name_of_one_of_an_earlier_step() {
+        let step = json!({"type": "start-step"});
+        let first = [step.clone(), tool("input-start", false), tool("input-available", false)];
+        let then = [step, tool("input-start", true), tool("input-available", true), tool("output-error", true)];
+        assert_eq!(fault(&[&first[..], &then[..]].concat()), None);
+        assert!(fault(&[&first[..], &then[1..]].concat()[..4]).is_some());
+    }
+
+    #[test]
+    fn what_is_open_is_ended_where_a_stream_or_a_step_ends() {
+        let finish = json!({"type": "finish-step"});
+        assert!(fault(&[text("start", "a"), finish.clone()]).is_some());
+        let begun = [text("start", "a"), json!({"type": "reasoning-start", "id": "r"}), tool("input-start", true)];
+        let expected = [
+            json!({"type": "text-end", "id": "a"}),
+            json!({"type": "reasoning-end", "id": "r"}),
+            json!({"type": "tool-input-error", "toolCallId": "c", "toolName": "search", "input": "{", "dynamic": true,
+                "errorText": INPUT_CUT}),
+        ];
+        for ends in [None, Some(finish), Some(json!({"type": "abort"}))] {
+            let mut open = OpenParts::default();
+            for chunk in read(&begun).iter().chain(&read(&[tool("input-delta", true)])) {
+                assert_eq!(open.close_before(chunk), []);
+                open.observe(chunk).expect("in order");
+            }
+            let closing = match ends {
+                None => open.close(),
+                Some(frame) => open.close_before(&read(&[frame])[0]),
+            };
+            assert_eq!(closing, read(&expected));
+            assert_eq!(open.close(), []);
+        }
+    }
+
+    #[test]
+    fn deltas_that_follow_each_other_become_one() {
+        let frames =
+            [text("start", "a"), text("delta", "a"), text("delta", "a"), text("delta", "b"), text("delta", "a")];
+        let mut merged = Vec::new();
+        read(&frames).iter().for_each(|chunk| merge(&mut merged, chunk));
+        let deltas: Vec<_> = merged[1..].iter().map(|frame| (frame["id"].as_str(), frame["delta"].as_str())).collect();
+        assert_eq!(deltas, [(Some("a"), Some("xx")), (Some("b"), Some("x")), (Some("a"), Some("x"))]);
+        let more = json!({"type": "text-delta", "id": "a", "delta": "y", "providerMetadata": {"p": {"k": 1}}});
+        read(&[more.clone(), text("delta", "a")]).iter().for_each(|chunk| merge(&mut merged, chunk));
+        assert_eq!((&merged[3]["delta"], &merged[3]["providerMetadata"]), (&json!("xyx"), &more["providerMetadata"]));
+    }
 }

@@ -1,5 +1,7 @@
 //! A stored answer as a stream.
 
+mod call;
+
 use serde_json::{Map, Value};
 
 use crate::model::{Message, Status};
@@ -68,9 +70,9 @@ fn of_part(mut part: Object, n: usize) -> Vec<Chunk> {
             vec![start, delta, Chunk::ReasoningEnd { id, provider_metadata: None }]
         }
         "step-start" => vec![Chunk::StartStep],
-        "dynamic-tool" => of_call(&part, None),
+        "dynamic-tool" => call::frames(part, None),
         _ => match kind.strip_prefix("tool-") {
-            Some(tool) => of_call(&part, Some(tool)),
+            Some(tool) => call::frames(part, Some(tool)),
             // These parts are their frames. What isn't one is a part that only a later version of the SDK knows.
             None => frame(&kind, part).into_iter().collect(),
         },
@@ -92,72 +94,4 @@ fn provider_metadata(part: &mut Object) -> Option<ProviderMetadata> {
 fn frame(kind: &str, mut members: Object) -> Option<Chunk> {
     members.insert("type".to_owned(), kind.into());
     Chunk::parse(Value::Object(members)).ok()
-}
-
-/// The frames that bring a call of a tool to the state in which it is; `tool` is its name where the front end's types
-/// know it.
-fn of_call(part: &Object, tool: Option<&str>) -> Vec<Chunk> {
-    // The members of a frame, each from a member of the part.
-    let members = |names: &[(&str, &str)]| {
-        let members =
-            names.iter().filter_map(|(frame, part_name)| Some(((*frame).to_owned(), part.get(*part_name)?.clone())));
-        members.collect::<Object>()
-    };
-    let call = |more: &[(&str, &str)]| {
-        let mut call =
-            members(&[("toolCallId", "toolCallId"), ("toolName", "toolName"), ("toolMetadata", "toolMetadata")]);
-        call.extend(members(&[("providerExecuted", "providerExecuted"), ("title", "title")]));
-        call.extend(members(more));
-        match tool {
-            Some(tool) => call.insert("toolName".to_owned(), tool.into()),
-            None => call.insert("dynamic".to_owned(), true.into()),
-        };
-        call
-    };
-    let result = |more: &[(&str, &str)]| {
-        let mut result = members(&[("toolCallId", "toolCallId"), ("providerMetadata", "resultProviderMetadata")]);
-        result.extend(members(more));
-        result
-    };
-    const CALL: (&str, &str) = ("providerMetadata", "callProviderMetadata");
-    let begun = || frame("tool-input-start", call(&[CALL, ("inputEncoding", "inputEncoding")]));
-    let streamed =
-        || frame("tool-input-delta", members(&[("toolCallId", "toolCallId"), ("inputTextDelta", "rawInput")]));
-    let given = || frame("tool-input-available", call(&[CALL, ("input", "input")]));
-    let approval = || {
-        let approval = part.get("approval")?.as_object()?;
-        let names = [
-            ("approvalId", "id"),
-            ("approvalDescriptor", "descriptor"),
-            ("inputSchemaInput", "inputSchemaInput"),
-            ("signature", "signature"),
-        ];
-        let mut request = members(&[("toolCallId", "toolCallId")]);
-        request.extend(names.iter().filter_map(|(name, own)| Some(((*name).to_owned(), approval.get(*own)?.clone()))));
-        frame("tool-approval-request", request)
-    };
-    let failed = || frame("tool-output-error", result(&[("errorText", "errorText")]));
-    let frames = match part.get("state").and_then(Value::as_str) {
-        Some("input-streaming") => vec![begun(), streamed()],
-        // An input that couldn't be used stands there as it came.
-        Some("output-error") if !part.contains_key("input") => {
-            let wrong =
-                [("input", "rawInput"), ("errorText", "errorText"), ("providerMetadata", "resultProviderMetadata")];
-            vec![begun(), frame("tool-input-error", call(&wrong))]
-        }
-        Some("output-error") if part.contains_key("rawInput") => vec![begun(), streamed(), failed()],
-        Some("output-error") => vec![given(), approval(), failed()],
-        Some("output-available") => {
-            vec![
-                given(),
-                approval(),
-                frame("tool-output-available", result(&[("output", "output"), ("preliminary", "preliminary")])),
-            ]
-        }
-        Some("output-denied") => {
-            vec![given(), approval(), frame("tool-output-denied", members(&[("toolCallId", "toolCallId")]))]
-        }
-        _ => vec![given(), approval()],
-    };
-    frames.into_iter().flatten().collect()
 }

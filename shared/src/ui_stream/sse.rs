@@ -106,3 +106,60 @@ impl Decoder {
         self.data.take().filter(|data| !data.is_empty())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn events(stream: &[u8]) -> Vec<String> {
+        let mut decoder = Decoder::new(usize::MAX);
+        let mut events = decoder.feed(stream).expect("short events");
+        events.extend(decoder.finish().expect("short events"));
+        events
+    }
+
+    #[test]
+    fn lines_end_in_three_ways_and_data_may_have_several() {
+        for end in ["\n", "\r\n", "\r"] {
+            let stream = ["data: one", "data:two", "", ": a comment", "", "data", "data:  three", "", ""].join(end);
+            assert_eq!(events(stream.as_bytes()), ["one\ntwo", "\n three"], "{end:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_data_is_passed_over() {
+        let stream = "id: 7\nevent: message\nretry: 10\ndatum: x\ndata: x\n\nevent: ping\n\ndata\n\ndata:\n\n:\n\n";
+        assert_eq!(events(stream.as_bytes()), ["x"]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_may_stand_first_and_only_there() {
+        assert_eq!(events("\u{feff}data: a\n\ndata: \u{feff}b\n\n\u{feff}data: c\n\n".as_bytes()), ["a", "\u{feff}b"]);
+        assert_eq!(events("\u{feff}".as_bytes()), [""; 0]);
+    }
+
+    #[test]
+    fn a_last_event_needs_no_empty_line() {
+        assert_eq!(events(b"data: a\n\ndata: b"), ["a", "b"]);
+        assert_eq!(events(b"data: a\n\ndata: b\r"), ["a", "b"]);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_replaced() {
+        assert_eq!(events(b"data: a\xffb\n\n"), ["a\u{fffd}b"]);
+    }
+
+    #[test]
+    fn no_event_is_longer_than_the_cap() {
+        let mut decoder = Decoder::new(16);
+        assert_eq!(
+            decoder.feed(b"data: 0123456789\n\ndata: 01234567890\n\ndata: a\n\n"),
+            Ok(vec!["0123456789".to_owned()])
+        );
+        assert_eq!(decoder.feed(b""), Err(TooLong));
+        assert_eq!(decoder.finish(), Err(TooLong));
+        // Whatever the line is, and however many lines the data have.
+        assert_eq!(Decoder::new(16).feed(&[b':'; 17]), Err(TooLong));
+        assert_eq!(Decoder::new(16).feed(b"data: 01234\ndata: 01234\ndata: 01234\n"), Err(TooLong));
+    }
+}

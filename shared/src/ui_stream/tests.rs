@@ -122,12 +122,12 @@ fn any_frame() -> impl Strategy<Value = Value> {
     })
 }
 
-fn any_chunk() -> impl Strategy<Value = Chunk> {
+pub(super) fn any_chunk() -> impl Strategy<Value = Chunk> {
     any_frame().prop_map(|frame| Chunk::parse(frame.clone()).unwrap_or_else(|bad| panic!("{frame} {bad}")))
 }
 
 /// Frames whose names collide, so that many of them belong together and many don't.
-fn colliding_chunk() -> impl Strategy<Value = Chunk> {
+pub(super) fn colliding_chunk() -> impl Strategy<Value = Chunk> {
     (prop::sample::select(&KINDS[..]), prop::sample::select(vec!["a", "b"]), ".{0,3}", any::<bool>()).prop_map(
         |(kind, id, text, flag)| {
             let frame = json!({
