@@ -245,7 +245,9 @@ mod tests {
         let mut open = OpenParts::default();
         let chunks = read(frames);
         let (last, before) = chunks.split_last().expect("a frame");
-        before.iter().for_each(|chunk| open.observe(chunk).expect("in order"));
+        for chunk in before {
+            open.observe(chunk).expect("in order");
+        }
         open.observe(last).err().map(|bad| bad.to_string())
     }
 
@@ -329,11 +331,15 @@ mod tests {
         let frames =
             [text("start", "a"), text("delta", "a"), text("delta", "a"), text("delta", "b"), text("delta", "a")];
         let mut merged = Vec::new();
-        read(&frames).iter().for_each(|chunk| merge(&mut merged, chunk));
+        for chunk in &read(&frames) {
+            merge(&mut merged, chunk);
+        }
         let deltas: Vec<_> = merged[1..].iter().map(|frame| (frame["id"].as_str(), frame["delta"].as_str())).collect();
         assert_eq!(deltas, [(Some("a"), Some("xx")), (Some("b"), Some("x")), (Some("a"), Some("x"))]);
         let more = json!({"type": "text-delta", "id": "a", "delta": "y", "providerMetadata": {"p": {"k": 1}}});
-        read(&[more.clone(), text("delta", "a")]).iter().for_each(|chunk| merge(&mut merged, chunk));
+        for chunk in &read(&[more.clone(), text("delta", "a")]) {
+            merge(&mut merged, chunk);
+        }
         assert_eq!((&merged[3]["delta"], &merged[3]["providerMetadata"]), (&json!("xyx"), &more["providerMetadata"]));
     }
 }
