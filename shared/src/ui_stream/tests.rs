@@ -210,7 +210,9 @@ proptest! {
     #[test]
     fn merged_frames_say_the_same(chunks in prop::collection::vec(colliding_chunk(), 0..30)) {
         let mut merged = Vec::new();
-        chunks.iter().for_each(|chunk| merge(&mut merged, chunk));
+        for chunk in &chunks {
+            merge(&mut merged, chunk);
+        }
         let merged: Vec<Chunk> = merged.into_iter().map(|frame| Chunk::parse(frame).expect("a frame")).collect();
         prop_assert_eq!(letters(&merged), letters(&chunks));
         for pair in merged.windows(2) {

@@ -4,6 +4,7 @@ use axum::body::Body;
 use http::{Request, StatusCode};
 use lambda_http::{Context, RequestExt};
 use serde_json::{Value, json};
+use shared::clock::Clock;
 
 use crate::support::api::{Api, User};
 use crate::support::chat::{Stream, question, release, unique};
@@ -129,7 +130,7 @@ async fn an_answer_ends_before_its_functions_time_does() {
     let request = request.header("content-type", "application/json").body(Body::from(body)).expect("a request");
     // Lambda tells when it will end an invocation. Half of so short a time is left for storing.
     let mut context = Context::default();
-    context.deadline = u64::try_from(jiff::Timestamp::now().as_millisecond()).expect("now") + 2000;
+    context.deadline = u64::try_from(Clock::system().now().as_millisecond()).expect("now") + 2000;
     let stream = user.stream_of(request.with_lambda_context(context)).await.rest().await;
     assert_eq!(stream.terminal()["type"], "error");
     assert_eq!(stored(&user, "c").await, ("incomplete".to_owned(), stream.text(), 0));
