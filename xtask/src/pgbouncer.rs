@@ -31,7 +31,8 @@ pub(crate) fn start(
     let users = folder.join("users.txt");
     user.write_secret(&users, &format!("\"{APP}\" \"{app_password}\"\n"))?;
     let settings = folder.join("pgbouncer.ini");
-    // Few server connections for many clients: what only works on a connection of one's own fails here.
+    // Few server connections for many clients: what only works on a connection of one's own fails here. Its console is the
+    // tests', who have it drop a database's connections.
     user.write_secret(
         &settings,
         &format!(
@@ -47,6 +48,7 @@ auth_file = {users}
 pool_mode = transaction
 default_pool_size = 8
 max_client_conn = 2000
+admin_users = {APP}
 server_idle_timeout = 5
 server_login_retry = 1
 autodb_idle_timeout = 5

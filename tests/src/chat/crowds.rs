@@ -7,9 +7,9 @@ use http::StatusCode;
 use shared::auth::Verifier;
 use shared::clock::Clock;
 
-use crate::support::api::{User, config, router_with, token};
-use crate::support::chat::question;
-use crate::support::database::{Database, Kind, on};
+use crate::support::api::{User, config, router, router_with, token};
+use crate::support::chat::{question, release, unique};
+use crate::support::database::{Database, Kind, connect, on};
 
 /// 200 environments with a connection each, 8 connections of PostgreSQL behind PgBouncer, and a reader on every tenth.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -49,4 +49,34 @@ async fn crowd(database: Database) {
     let count = async |sql: &str| superuser.query_one(sql, &[]).await.expect("a count").get::<_, i64>(0);
     assert_eq!(count("select count(*) from messages where status = 'complete'").await, 400);
     assert_eq!(count("select count(*) from runs where outcome = 'complete'").await, 200);
+}
+
+/// PgBouncer drops every connection in the middle of an answer and takes no new one for a while, as when it is restarted.
+#[tokio::test]
+async fn a_pooler_that_goes_and_comes_back_costs_an_answer_nothing() {
+    on(Kind::PgBouncer, without_its_pooler).await;
+}
+
+async fn without_its_pooler(database: Database) {
+    let user = User { router: router(config(&database.app_url)), token: token().await };
+    let hold = unique("pooler").replace(' ', "-");
+    let mut stream = user.chat(&question("c", "q", "How?", &format!("bytes=2000 hold@3={hold}"))).await;
+    stream.until("text-delta").await;
+    let console = database.app_url.replace(&format!("/{}?", database.name), "/pgbouncer?");
+    // It speaks the simple protocol alone.
+    let console = connect(&console).await;
+    console.simple_query(&format!("kill {}", database.name)).await.expect("killed");
+    release(&hold).await;
+    stream.until("text-end").await;
+    assert!(stream.text().len() >= 2000);
+    console.simple_query(&format!("resume {}", database.name)).await.expect("resumed");
+    let stream = stream.rest().await;
+    assert_eq!(stream.terminal()["type"], "finish");
+    let page = user.get("/v1/conversations/c/messages").await;
+    assert_eq!(
+        (page.texts("/data", "/content")[1].as_str(), page.texts("/data", "/status")[1].as_str()),
+        (stream.text().as_str(), "complete")
+    );
+    let resumed = user.resume("c").await.rest().await;
+    assert_eq!(resumed.text(), stream.text());
 }

@@ -82,6 +82,65 @@ async fn a_function_killed_at_any_word_leaves_good_books() {
     assert_eq!(api.count("select count(*) from runs where outcome is null").await, 0);
 }
 
+/// Killed while its first or its last transaction waits for a lock: PostgreSQL has been told all of it and nobody hears what
+/// became of it. Either way the books are good, and the conversation goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_function_killed_in_its_first_or_last_transaction_leaves_good_books() {
+    let api = Api::new().await;
+    let user = api.user().await;
+    let superuser = api.database.superuser().await;
+    for (chat, lock) in [("first", "select from conversations for update"), ("last", "select from messages for update")]
+    {
+        let created = user.post("/v1/conversations", &serde_json::json!({"clientId": chat})).await;
+        created.expect(StatusCode::CREATED);
+        let text = unique(chat);
+        let hold = text.replace(' ', "-");
+        let mut function = function(&api).await;
+        let locker = api.database.superuser().await;
+        let is_first = chat == "first";
+        if is_first {
+            locker.batch_execute(&format!("begin; {lock}")).await.expect("locked");
+        }
+        let body = question(chat, "q", &text, &format!("hold@3={hold}"));
+        let invocation = {
+            let event = event(&user, &body);
+            let (url, http) = (function.invocation_url(), crate::support::http_client());
+            tokio::spawn(async move { http.post(url).body(event.to_string()).send().await.map(drop) })
+        };
+        if !is_first {
+            eventually("the agent's hold", async || (asked(&text).await == 1).then_some(())).await;
+            locker.batch_execute(&format!("begin; {lock}")).await.expect("locked");
+            release(&hold).await;
+        }
+        eventually("a session that waits for the lock", async || {
+            let waiting = "select count(*) from pg_stat_activity
+                where datname = current_database() and usename = 'colloquy_app' and wait_event_type = 'Lock'";
+            (api.count(waiting).await > 0).then_some(())
+        })
+        .await;
+        function.process.kill().await.expect("killed");
+        invocation.abort();
+        locker.batch_execute("rollback").await.expect("unlocked");
+        eventually("the session's end", async || {
+            let busy = "select count(*) from pg_stat_activity
+                where datname = current_database() and usename = 'colloquy_app' and state <> 'idle'";
+            (api.count(busy).await == 0).then_some(())
+        })
+        .await;
+        expire(&superuser).await;
+        // The same again: whatever was stored of it is what it gets, and nobody pays twice.
+        let again = user.chat(&body).await.expect(StatusCode::OK);
+        release(&hold).await;
+        again.rest().await;
+        assert!(asked(&text).await <= 1, "{chat}");
+        let next = user.chat(&question(chat, "q2", "Next?", "")).await.rest().await;
+        assert_eq!(next.terminal()["type"], "finish", "{chat}");
+        let roles = user.get(&format!("/v1/conversations/{chat}/messages")).await.texts("/data", "/role");
+        assert_eq!(roles, ["user", "assistant", "user", "assistant"], "{chat}");
+    }
+    assert_eq!(api.count("select count(*) from messages where status = 'in_progress'").await, 0);
+}
+
 /// A function that was stopped for longer than its lease finds its run ended, and changes nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_function_that_slept_through_its_lease_changes_nothing() {
