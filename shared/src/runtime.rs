@@ -4,6 +4,8 @@ mod answer;
 mod door;
 mod event;
 mod migrate;
+#[cfg(target_os = "linux")]
+mod nodelay;
 mod sweep;
 
 use std::process::ExitCode;
@@ -96,7 +98,9 @@ async fn start(function: Function, router: Router<App>) -> Result<(), StartError
     // One event at a time, unless Lambda says that this environment gets several (`AWS_LAMBDA_MAX_CONCURRENCY`).
     let streams = function.streams && !in_sam_local();
     // As a task: the future that tokio is given to block on is woken through the kernel, once for each wait.
-    tokio::spawn(lambda_runtime::run_concurrent(Door { router: bounded(router, app), base_path, streams })).await?
+    let runtime_api = crate::config::environment("AWS_LAMBDA_RUNTIME_API").unwrap_or_default();
+    tokio::spawn(lambda_runtime::run_concurrent(Door { router: bounded(router, app), base_path, runtime_api, streams }))
+        .await?
 }
 
 /// Whether this is `sam local`, whose gateway answers 502 to a streamed response.

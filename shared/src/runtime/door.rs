@@ -18,6 +18,8 @@ use super::event::Event;
 pub(super) struct Door {
     pub(super) router: Router,
     pub(super) base_path: String,
+    /// Where answers go.
+    pub(super) runtime_api: String,
     /// Whether answers go out as they come.
     pub(super) streams: bool,
 }
@@ -36,6 +38,11 @@ impl Service<LambdaEvent<Event>> for Door {
 
     fn call(&mut self, LambdaEvent { payload, context }: LambdaEvent<Event>) -> Self::Future {
         let (streams, request_id) = (self.streams, context.request_id.clone());
+        #[cfg(target_os = "linux")]
+        if streams {
+            // Each time: the client may have made a new connection.
+            super::nodelay::send_at_once(&self.runtime_api);
+        }
         let (version, request) = match payload.into_request(&self.base_path) {
             Ok(event) => {
                 let version = version(&event);
