@@ -189,7 +189,13 @@ impl Writing {
         // The agent's side has judged the order already.
         let _ = self.open.observe(chunk);
         let bytes = ui_stream::frame(chunk);
-        self.outbox.push(chunk, bytes.len(), Instant::now());
+        // Deltas that follow each other are stored as one: what each adds is its text.
+        let adds = match chunk {
+            Chunk::TextDelta { delta, .. } | Chunk::ReasoningDelta { delta, .. } => delta.len(),
+            Chunk::ToolInputDelta { input_text_delta, .. } => input_text_delta.len(),
+            _ => bytes.len(),
+        };
+        self.outbox.push(chunk, adds, Instant::now());
         self.say(bytes);
     }
 
