@@ -42,6 +42,12 @@ impl Program {
         Self { name, binary: folder.join(name), settings, log: scratch.join(format!("{name}.log")) }
     }
 
+    /// With one setting more.
+    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.settings.push((name, value.to_owned()));
+        self
+    }
+
     /// The function that does nothing but answer with `answer`.
     pub(crate) fn floor(binary: &Path, scratch: &Path, name: &'static str, answer: &[u8]) -> Result<Self> {
         let file = scratch.join(format!("{name}.json"));

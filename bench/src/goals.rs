@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::report::{Report, Workload};
 use crate::round_trips;
+use crate::stats::Figure;
 use crate::warm::as_f64;
 
 /// What is said of a figure of each workload.
@@ -68,6 +69,10 @@ pub(crate) const PAGE_TEXT: &str = "≤ 1.2";
 const ROUND_TRIPS: u64 = 1;
 pub(crate) const ROUND_TRIPS_TEXT: &str = "≤ 1";
 pub(crate) const ROUND_TRIPS_PEERS: &str = "1–4, 1";
+
+/// The most milliseconds that relaying adds to an agent's first word, beside the database's round trip.
+const ADDED: f64 = 2.0;
+pub(crate) const ADDED_TEXT: &str = "≤ 2";
 
 /// What became of a goal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -134,6 +139,11 @@ pub(crate) fn page(ratio: Option<f64>) -> Verdict {
     Verdict::of(ratio, PAGE)
 }
 
+/// Whether relaying adds little enough.
+pub(crate) fn added(figure: &Figure) -> Verdict {
+    Verdict::of(Some(figure.median), ADDED)
+}
+
 /// Whether every request keeps to one round trip.
 pub(crate) fn round_trips(report: &Report) -> Verdict {
     if round_trips::most(&report.round_trips) <= ROUND_TRIPS { Verdict::Met } else { Verdict::Missed }
@@ -152,6 +162,7 @@ pub(crate) fn judge(report: &Report) -> Vec<Judged> {
         verdict: round_trips(report),
     });
     let pages = report.pages.iter().map(|page| self::page(page.large_by_small.median));
+    all.push(Judged { figure: "added to the first word, ms", goal: ADDED_TEXT, verdict: added(&report.chat.added) });
     all.push(Judged { figure: "page of 50, large ÷ small", goal: PAGE_TEXT, verdict: Verdict::all(&pages) });
     all
 }

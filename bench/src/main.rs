@@ -1,6 +1,8 @@
 //! Measures Colloquy's functions as they are deployed, each figure beside its floor; `cargo xtask bench` runs this.
 #![allow(clippy::disallowed_methods, reason = "durations are measured with the monotonic clock, which no test moves")]
 
+mod agent;
+mod chat;
 mod client;
 mod event;
 mod fill;

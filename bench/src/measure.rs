@@ -15,7 +15,7 @@ use crate::proxy::Proxy;
 use crate::report::{Conditions, Report};
 use crate::start::{Parts, Starts};
 use crate::workload::{Requests, Seen, Workload};
-use crate::{goals, proc, report, round_trips, scale, sizes, warm};
+use crate::{agent, chat, goals, proc, report, round_trips, scale, sizes, warm};
 
 /// A workload with all that measuring it needs.
 struct Subject {
@@ -68,6 +68,23 @@ pub(crate) fn measure(plan: &Plan) -> Result<Report> {
         ("conversations, first page", &small.list_conversations, &large.list_conversations, scale::Runs::default()),
         ("conversations, deep page", &small.deep_conversations, &large.deep_conversations, scale::Runs::default()),
     ];
+    let agent_url = agent::start()?;
+    let of_readers = Proxy::start(port(&plan.small.app_url)?, Duration::ZERO)?;
+    let of_writers = Proxy::start(port(&plan.small.app_url)?, Duration::ZERO)?;
+    let writer = |database: String| {
+        let program = function("reply-chat", &plan.release, database);
+        program.with("AGENT_URL", &agent_url).with("AGENT_MODEL", "bench")
+    };
+    let chat_parts = chat::Parts {
+        direct: writer(plan.small.app_url.clone()),
+        observed: writer(through(&plan.small.app_url, of_writers.port)?),
+        resume: function("resume-chat", &plan.release, through(&plan.small.app_url, of_readers.port)?),
+        proxies: [&of_writers, &of_readers],
+        superuser: &superuser_of_small,
+        database_url: &plan.small.app_url,
+        token: issuer.token("chat-user"),
+    };
+    let mut chat = chat::Runs::default();
     for run in 1..=plan.runs {
         say(&format!("run {run} of {}", plan.runs));
         for Subject { workload, direct, observed, floor, seen, starts, warm } in &mut subjects {
@@ -80,8 +97,10 @@ pub(crate) fn measure(plan: &Plan) -> Result<Report> {
             let of_large = function(large.function, &plan.release, plan.large.app_url.clone());
             runs.add([(small, &of_small), (large, &of_large)], &mut numbers)?;
         }
+        chat.add(&chat_parts, &mut numbers).context("the chat")?;
     }
 
+    let chat = chat.figures(&chat_parts, &mut numbers).context("the chat")?;
     say("counting round trips");
     let conversation = superuser_of_small.ask(async |client| fill::conversations(client, fill::PAGED, 1).await)?;
     let conversation = conversation.first().context("no conversation in the small database")?;
@@ -109,7 +128,7 @@ pub(crate) fn measure(plan: &Plan) -> Result<Report> {
     };
     let workloads = subjects.into_iter().map(|subject| subject.report(plan, &mut numbers)).collect::<Result<_>>()?;
     let pages = pages.iter().filter_map(|(title, .., runs)| runs.figures(title)).collect();
-    let mut report = Report { conditions, workloads, pages, round_trips, goals: Vec::new() };
+    let mut report = Report { conditions, workloads, pages, round_trips, chat, goals: Vec::new() };
     report.goals = goals::judge(&report);
     Ok(report)
 }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::chat::Chat;
 use crate::fill::Filled;
 use crate::goals::Judged;
 use crate::round_trips::RoundTrips;
@@ -18,6 +19,7 @@ pub(crate) struct Report {
     pub(crate) workloads: Vec<Workload>,
     pub(crate) pages: Vec<Scale>,
     pub(crate) round_trips: Vec<RoundTrips>,
+    pub(crate) chat: Chat,
     pub(crate) goals: Vec<Judged>,
 }
 

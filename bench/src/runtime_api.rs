@@ -48,6 +48,18 @@ pub(crate) struct Answer {
     pub(crate) took: Duration,
     /// When that last byte was there.
     pub(crate) at: Instant,
+    /// When the event was handed over.
+    handed: Instant,
+    pieces: Vec<(Instant, usize)>,
+}
+
+impl Answer {
+    /// From the moment that the event was handed over until this stood in a streamed answer.
+    pub(crate) fn until(&self, text: &str) -> Option<Duration> {
+        let at = self.body.windows(text.len()).position(|window| window == text.as_bytes())?;
+        let (there, _) = self.pieces.iter().find(|(_, bytes)| *bytes >= at + text.len())?;
+        Some(there.duration_since(self.handed))
+    }
 }
 
 impl Shared {
@@ -123,8 +135,9 @@ fn serve(mut connection: Connection, shared: &Shared) -> Result<()> {
         } else {
             let mut state = shared.state();
             state.answer = Some(if request.path.ends_with("/response") {
-                let took = state.handed.map_or(Duration::ZERO, |handed| request.at.duration_since(handed));
-                Ok(Answer { body: request.body, took, at: request.at })
+                let handed = state.handed.unwrap_or(request.at);
+                let took = request.at.duration_since(handed);
+                Ok(Answer { body: request.body, took, at: request.at, handed, pieces: request.pieces })
             } else {
                 Err(format!("{} {}", request.path, String::from_utf8_lossy(&request.body)))
             });

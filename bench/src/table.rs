@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::chat::Chat;
 use crate::goals::{self, Goal, Verdict};
 use crate::report::{Report, Workload};
 use crate::round_trips::{self, RoundTrips};
@@ -46,6 +47,7 @@ pub(crate) fn text(report: &Report) -> String {
     text.push_str(&aligned(&rows));
     text.push_str(&pages(report));
     text.push_str(&trips(report));
+    text.push_str(&chat(&report.chat));
     text
 }
 
@@ -143,6 +145,32 @@ fn trips(report: &Report) -> String {
         round_trips::most(all),
         goals::ROUND_TRIPS_PEERS
     )
+}
+
+fn chat(chat: &Chat) -> String {
+    let row = |title: &str, cells: &[String]| Row { cells: [&[title.to_owned()], cells].concat() };
+    let rows = [
+        row("the chat, with an agent that answers at once", &[]),
+        row("event → first word, ms", &[figure(&chat.first_word, 2)]),
+        row("  bare start of a turn, with its round trip", &[figure(&chat.start, 2)]),
+        row("  added", &[figure(&chat.added, 2), judged(goals::ADDED_TEXT, goals::added(&chat.added))]),
+        row("CPU for 1,000 deltas, ms", &[figure(&chat.cpu, 2)]),
+        row("maximum RSS, one stream, MB", &[figure(&megabytes(&chat.max_rss), 1)]),
+        row("a reader's questions to the database, 1/s", &[format!("{:.1}", chat.polls_busy)]),
+        row("  while nothing comes", &[format!("{:.1}", chat.polls_silent)]),
+    ];
+    let mut answers = vec![row("an answer of", &["s", "round trips", "chunks", "WAL, KB"].map(str::to_owned))];
+    answers.extend(chat.answers.iter().map(|written| {
+        let wal = as_f64(written.wal_bytes.unsigned_abs()) / 1e3;
+        let cells = [
+            format!("{:.1}", written.seconds),
+            written.round_trips.to_string(),
+            written.chunks.to_string(),
+            format!("{wal:.0}"),
+        ];
+        row(written.title, &cells)
+    }));
+    format!("\n{}\n{}", aligned(&rows), aligned(&answers))
 }
 
 fn judged(goal: &str, verdict: Verdict) -> String {

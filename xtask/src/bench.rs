@@ -17,7 +17,8 @@ use crate::{migration, ports, tools, workspace};
 /// The variable that tells the benchmark what is prepared.
 const VARIABLE: &str = "COLLOQUY_BENCH";
 /// The functions that are measured as they are deployed.
-const MEASURED: [&str; 4] = ["list-messages", "append-messages", "list-conversations", "me"];
+const MEASURED: [&str; 6] =
+    ["list-messages", "append-messages", "list-conversations", "me", "reply-chat", "resume-chat"];
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
