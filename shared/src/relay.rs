@@ -31,11 +31,6 @@ use crate::ui_stream;
 use self::follow::follow;
 use self::writing::Writing;
 
-/// How often a silent stream says that it is alive. API Gateway ends a regional stream after 5 minutes of silence, an
-/// edge-optimised one after 30 s.
-/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode.html>
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
-
 /// What is left of a function's time when an answer is cut, so that it can be stored.
 const SAVE: Duration = Duration::from_secs(10);
 
@@ -132,7 +127,7 @@ impl Relay {
 
     /// The stream of a run that is written elsewhere, or was.
     pub fn follow(&self, caller: Caller, run: FoundRun, deadline: Deadline) -> Body {
-        Body::from_stream(follow(self.db.clone(), caller, run, self.config.poll, deadline))
+        Body::from_stream(follow(self.db.clone(), caller, run, &self.config, deadline))
     }
 }
 

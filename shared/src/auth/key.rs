@@ -1,5 +1,7 @@
 //! A public key, bound to the one algorithm that it verifies.
 
+mod verified;
+
 use std::fmt;
 
 use aws_lc_rs::signature::{
@@ -10,6 +12,7 @@ use jsonwebtoken::{Algorithm as Jose, DecodingKey};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use self::verified::{Fingerprint, Verified};
 use super::token::decode;
 
 /// The algorithms that a token may be signed with: an allow-list, all asymmetric.
@@ -91,6 +94,7 @@ enum Material {
 pub(super) struct VerifyingKey {
     algorithm: Algorithm,
     material: Material,
+    verified: Verified,
 }
 
 impl VerifyingKey {
@@ -145,7 +149,7 @@ impl VerifyingKey {
             Algorithm::Ps384 => rsa(Jose::PS384)?,
             Algorithm::Ps512 => rsa(Jose::PS512)?,
         };
-        Some(Self { algorithm, material })
+        Some(Self { algorithm, material, verified: Verified::default() })
     }
 
     /// The algorithm that the key is for.
@@ -155,6 +159,18 @@ impl VerifyingKey {
 
     /// Whether `signature`, encoded, is this key's over `message`.
     pub(super) fn verifies(&self, message: &[u8], signature: &str) -> bool {
+        let fingerprint = Fingerprint::of(message, signature);
+        if self.verified.holds(fingerprint) {
+            return true;
+        }
+        let verified = self.verify(message, signature);
+        if verified {
+            self.verified.remember(fingerprint);
+        }
+        verified
+    }
+
+    fn verify(&self, message: &[u8], signature: &str) -> bool {
         match &self.material {
             Material::Jose(algorithm, key) => {
                 jsonwebtoken::crypto::verify(signature, message, key, *algorithm).unwrap_or(false)

@@ -40,6 +40,10 @@ pub struct ChatConfig {
     pub replay: Duration,
     /// The least time between two questions of a resumed stream to the database.
     pub poll: Duration,
+    /// How often a silent stream says that it is alive. API Gateway ends a regional stream after 5 minutes of silence, an
+    /// edge-optimised one after 30 s; no setting, since nothing else follows from it.
+    /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode.html>
+    pub keep_alive: Duration,
     /// Whether the agent is asked for a new conversation's title.
     pub title_from_agent: bool,
     /// Whether an answer is stopped when its reader is gone.
@@ -65,6 +69,7 @@ impl ChatConfig {
             chunk_bytes: usize::try_from(reader.number("CHUNK_BYTES", 256, 65_536)).unwrap_or(2048),
             replay: reader.seconds("REPLAY_SECONDS"),
             poll: Duration::from_millis(reader.number("RESUME_POLL_MILLIS", 50, 5000)),
+            keep_alive: Duration::from_secs(15),
             title_from_agent: reader.word("CHAT_TITLE", ["question", "agent"]) == 1,
             stop_on_disconnect: reader.word("CHAT_DISCONNECT", ["finish", "stop"]) == 1,
             quota: Quota {

@@ -8,9 +8,10 @@ use axum::body::Bytes;
 use futures_util::stream::{self, Stream};
 use tokio::time::{Instant, sleep};
 
+use super::Deadline;
 use super::outcome::error;
-use super::{Deadline, KEEP_ALIVE};
 use crate::auth::Caller;
+use crate::config::ChatConfig;
 use crate::db::Db;
 use crate::error::Error;
 use crate::model::{FoundRun, RunPage};
@@ -24,6 +25,7 @@ struct Following {
     caller: Caller,
     run: FoundRun,
     poll: Duration,
+    keep_alive: Duration,
     until: Instant,
     /// The last chunk that was read.
     after: i32,
@@ -40,15 +42,16 @@ pub(super) fn follow(
     db: Db,
     caller: Caller,
     run: FoundRun,
-    poll: Duration,
+    config: &ChatConfig,
     deadline: Deadline,
-) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static {
+) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + use<> {
     let now = Instant::now();
     let following = Following {
         db,
         caller,
         run,
-        poll,
+        poll: config.poll,
+        keep_alive: config.keep_alive,
         until: deadline.end(),
         after: -1,
         pause: Duration::ZERO,
@@ -81,7 +84,7 @@ impl Following {
             if now >= self.until {
                 return Some(self.end("This service may not stream for longer. Load the conversation again."));
             }
-            if now >= self.spoke + KEEP_ALIVE {
+            if now >= self.spoke + self.keep_alive {
                 self.spoke = now;
                 return Some(Bytes::from_static(ui_stream::KEEP_ALIVE.as_bytes()));
             }

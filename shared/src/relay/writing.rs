@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::outbox::Outbox;
 use super::outcome::{Outcome, error};
-use super::{Asked, Deadline, KEEP_ALIVE};
+use super::{Asked, Deadline};
 use crate::agent::{Agent, AgentEvent, AgentFailure, AnswerStream, Prompt};
 use crate::config::ChatConfig;
 use crate::db::Db;
@@ -134,7 +134,7 @@ impl Writing {
                 self.store();
             }
             let due = if self.storing.is_some() { until } else { due };
-            let wake = due.min(self.spoke + KEEP_ALIVE).min(until);
+            let wake = due.min(self.spoke + self.config.keep_alive).min(until);
             tokio::select! {
                 event = answering.next() => match event {
                     Ok(Some(event)) => self.take(event),
@@ -160,7 +160,7 @@ impl Writing {
                     if now >= until {
                         return Outcome::OutOfTime;
                     }
-                    if now >= self.spoke + KEEP_ALIVE {
+                    if now >= self.spoke + self.config.keep_alive {
                         self.keep_alive();
                     }
                 }
@@ -314,7 +314,7 @@ impl Writing {
         loop {
             tokio::select! {
                 ended = &mut storing => return ended,
-                () = sleep_until(self.spoke + KEEP_ALIVE) => self.keep_alive(),
+                () = sleep_until(self.spoke + self.config.keep_alive) => self.keep_alive(),
             }
         }
     }

@@ -138,6 +138,20 @@ async fn an_answer_ends_before_its_functions_time_does() {
 }
 
 #[tokio::test]
+async fn a_silent_stream_says_that_it_is_alive() {
+    let api = Api::with(|config| config.chat.keep_alive = std::time::Duration::from_millis(50)).await;
+    let user = api.user().await;
+    let mut stream = user.chat(&question("c", "q", "How?", "silent@1")).await;
+    stream.until("text-delta").await;
+    let mut reader = user.resume("c").await;
+    reader.until("text-delta").await;
+    assert!(stream.is_kept_alive().await && stream.is_kept_alive().await);
+    assert!(reader.is_kept_alive().await);
+    user.post("/v1/chat/c/stop", &json!({})).await.expect(StatusCode::ACCEPTED);
+    assert_eq!(stream.rest().await.terminal()["type"], "abort");
+}
+
+#[tokio::test]
 async fn a_title_comes_from_the_question_at_once_and_from_the_agent_where_the_settings_say_so() {
     let api = Api::with(|config| config.chat.title_from_agent = true).await;
     let user = api.user().await;

@@ -147,6 +147,11 @@ impl Stream {
         self
     }
 
+    /// Whether the next bytes are a comment, which no reader shows.
+    pub(crate) async fn is_kept_alive(&mut self) -> bool {
+        self.body.next().await.is_some_and(|bytes| bytes.is_ok_and(|bytes| bytes.starts_with(b":")))
+    }
+
     /// The text so far.
     pub(crate) fn text(&self) -> String {
         self.frames.iter().filter_map(|frame| frame["delta"].as_str()).collect()
