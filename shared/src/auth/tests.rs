@@ -118,3 +118,19 @@ fn a_good_token_is_its_subjects() {
     assert_eq!(caller.claims().get("email"), Some(&json!("ada@example.com")));
     assert!(Arc::strong_count(&desk.verifier.issuer_id) > 1, "the issuer's id isn't copied for each request");
 }
+
+/// That a signature was verified before says nothing of the claims, of the other bytes, or of another key.
+#[test]
+fn a_token_that_was_admitted_is_judged_anew_each_time() {
+    let (desk, signer) = desk();
+    let token = signer.token(&desk.payload_but(&json!({ "exp": desk.now + 60 })));
+    assert!(desk.admit(&token).is_ok() && desk.admit(&token).is_ok());
+    let (message, signature) = token.rsplit_once('.').unwrap();
+    let other = signer.token(&desk.payload_but(&json!({ "sub": "somebody-else", "exp": desk.now + 60 })));
+    let swapped = format!("{}.{signature}", other.rsplit_once('.').unwrap().0);
+    assert_eq!(desk.admit(&swapped).unwrap_err(), Refusal::BadSignature);
+    let again = Desk::holding(&[Signer::new("EdDSA", "key-1").jwk()]);
+    assert_eq!(again.admit(&format!("{message}.{signature}")).unwrap_err(), Refusal::BadSignature);
+    desk.verifier.clock.advance(Duration::from_mins(2));
+    assert_eq!(desk.admit(&token).unwrap_err(), Refusal::Expired);
+}
