@@ -62,7 +62,8 @@ async fn without_its_pooler(database: Database) {
     let hold = unique("pooler").replace(' ', "-");
     let mut stream = user.chat(&question("c", "q", "How?", &format!("bytes=2000 hold@3={hold}"))).await;
     stream.until("text-delta").await;
-    let console = database.app_url.replace(&format!("/{}?", database.name), "/pgbouncer?");
+    let (server, _) = database.app_url.rsplit_once('/').expect("a database");
+    let console = format!("{server}/pgbouncer");
     // It speaks the simple protocol alone.
     let console = connect(&console).await;
     console.simple_query(&format!("kill {}", database.name)).await.expect("killed");
