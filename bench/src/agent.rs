@@ -1,10 +1,12 @@
 //! An agent that costs next to nothing: it answers every question at once, with as many words as the question says. It
 //! stands in for a model, whose own time would be all that one sees.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::wire;
@@ -57,6 +59,25 @@ pub(crate) fn start() -> Result<String> {
         connection.send(b"data: [DONE]\n\n")
     })?;
     Ok(format!("http://127.0.0.1:{port}/v1"))
+}
+
+/// Asks it without anything in between: how long its first word takes by itself.
+pub(crate) fn first_word(url: &str, answer: Answer) -> Result<Duration> {
+    let host = url.strip_prefix("http://").and_then(|rest| rest.split('/').next()).context("an odd URL")?;
+    let body = json!({"messages": [{"role": "user", "content": answer.question()}]}).to_string();
+    let head = format!("POST /v1/chat/completions HTTP/1.1\r\nhost: {host}\r\ncontent-length: {}\r\n\r\n", body.len());
+    let begun = Instant::now();
+    let mut stream = TcpStream::connect(host)?;
+    stream.set_nodelay(true)?;
+    stream.write_all(format!("{head}{body}").as_bytes())?;
+    let (mut seen, mut chunk) = (Vec::new(), [0; 4096]);
+    let word = b"\"content\"";
+    while !seen.windows(word.len()).any(|window| window == word) {
+        let read = stream.read(&mut chunk)?;
+        ensure!(read > 0, "an agent without a word");
+        seen.extend_from_slice(&chunk[..read]);
+    }
+    Ok(begun.elapsed())
 }
 
 fn event(chunk: &Value) -> Vec<u8> {

@@ -112,6 +112,11 @@ impl Environment {
         proc::cpu_nanos(self.process.id())
     }
 
+    /// The memory that it holds, in bytes.
+    pub(crate) fn rss(&self) -> Result<u64> {
+        proc::rss(self.process.id())
+    }
+
     /// The most memory so far, in bytes.
     pub(crate) fn max_rss(&self) -> Result<u64> {
         proc::max_rss(self.process.id())

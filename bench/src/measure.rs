@@ -82,6 +82,7 @@ pub(crate) fn measure(plan: &Plan) -> Result<Report> {
         proxies: [&of_writers, &of_readers],
         superuser: &superuser_of_small,
         database_url: &plan.small.app_url,
+        agent_url: &agent_url,
         token: issuer.token("chat-user"),
     };
     let mut chat = chat::Runs::default();

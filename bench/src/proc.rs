@@ -22,6 +22,12 @@ pub(crate) fn max_rss(process: u32) -> Result<u64> {
     parse_status(&status, "VmHWM").context("no VmHWM: a process that ended, or not Linux")
 }
 
+/// The memory that a process holds, in bytes.
+pub(crate) fn rss(process: u32) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    parse_status(&status, "VmRSS").context("no VmRSS: a process that ended, or not Linux")
+}
+
 /// The machine, for the figures' heading: the processor's name and how many there are.
 pub(crate) fn machine() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

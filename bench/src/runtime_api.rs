@@ -1,6 +1,7 @@
 //! A stand-in for Lambda's Runtime API: it hands a function its events and takes its answers, and tells when.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,8 +28,8 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    /// What the next poll gets.
-    event: Option<Vec<u8>>,
+    /// What the next polls get.
+    events: VecDeque<Vec<u8>>,
     /// When the first poll came.
     polled: Option<Instant>,
     /// When the event was handed over.
@@ -76,10 +77,10 @@ impl RuntimeApi {
         Ok(Self { port, shared })
     }
 
-    /// Has an event waiting for the next poll.
+    /// Has an event waiting for the next poll, after those that wait already.
     pub(crate) fn offer(&self, event: Vec<u8>) {
         let mut state = self.shared.state();
-        state.event = Some(event);
+        state.events.push_back(event);
         state.answer = None;
         drop(state);
         self.shared.changed.notify_all();
@@ -124,9 +125,9 @@ fn serve(mut connection: Connection, shared: &Shared) -> Result<()> {
             shared.state().polled.get_or_insert(request.at);
             let mut state = shared
                 .changed
-                .wait_while(shared.state(), |state| state.event.is_none() && !state.closed)
+                .wait_while(shared.state(), |state| state.events.is_empty() && !state.closed)
                 .unwrap_or_else(PoisonError::into_inner);
-            let Some(event) = state.event.take() else { return Ok(()) };
+            let Some(event) = state.events.pop_front() else { return Ok(()) };
             state.number += 1;
             let headers = headers(state.number);
             state.handed = Some(Instant::now());

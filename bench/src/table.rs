@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::chat::Chat;
+use crate::chat::{Chat, Written};
 use crate::goals::{self, Goal, Verdict};
 use crate::report::{Report, Workload};
 use crate::round_trips::{self, RoundTrips};
@@ -154,21 +154,31 @@ fn chat(chat: &Chat) -> String {
         row("event → first word, ms", &[figure(&chat.first_word, 2)]),
         row("  bare start of a turn, with its round trip", &[figure(&chat.start, 2)]),
         row("  added", &[figure(&chat.added, 2), judged(goals::ADDED_TEXT, goals::added(&chat.added))]),
-        row("CPU for 1,000 deltas, ms", &[figure(&chat.cpu, 2)]),
+        row("  the agent's own first word, in both", &[figure(&chat.agent, 2)]),
+        row("CPU for 1,000 deltas, ms, many in a read", &[figure(&chat.cpu, 2)]),
+        row("  one by one, 100 a second", &[figure(&chat.cpu_single, 1)]),
         row("maximum RSS, one stream, MB", &[figure(&megabytes(&chat.max_rss), 1)]),
+        row("  each further one of 50, KB", &[figure(&scaled(&chat.rss_stream, 1e3), 0)]),
         row("a reader's questions to the database, 1/s", &[format!("{:.1}", chat.polls_busy)]),
         row("  while nothing comes", &[format!("{:.1}", chat.polls_silent)]),
     ];
-    let mut answers = vec![row("an answer of", &["s", "round trips", "chunks", "WAL, KB"].map(str::to_owned))];
-    answers.extend(chat.answers.iter().map(|written| {
-        let wal = as_f64(written.wal_bytes.unsigned_abs()) / 1e3;
+    let titles = ["s", "round trips", "chunks", "stored, KB", "WAL, KB", "stream, KB"];
+    let mut answers = vec![row("an answer of", &titles.map(str::to_owned))];
+    answers.extend(chat.answers.iter().map(|of| {
+        let cell = |value: &dyn Fn(&Written) -> f64, digits| {
+            let runs: Vec<f64> = of.runs.iter().map(value).collect();
+            Figure::of(&runs).map_or_else(String::new, |of| figure(&of, digits))
+        };
+        let kilo = |bytes: i64| as_f64(bytes.unsigned_abs()) / 1e3;
         let cells = [
-            format!("{:.1}", written.seconds),
-            written.round_trips.to_string(),
-            written.chunks.to_string(),
-            format!("{wal:.0}"),
+            cell(&|written| written.seconds, 1),
+            cell(&|written| as_f64(written.round_trips), 0),
+            cell(&|written| as_f64(written.chunks.unsigned_abs()), 0),
+            cell(&|written| kilo(written.stored_bytes), 0),
+            cell(&|written| kilo(written.wal_bytes), 0),
+            cell(&|written| as_f64(written.stream_bytes as u64) / 1e3, 0),
         ];
-        row(written.title, &cells)
+        row(of.title, &cells)
     }));
     format!("\n{}\n{}", aligned(&rows), aligned(&answers))
 }
@@ -211,12 +221,15 @@ fn ratio(ratio: &Ratio) -> String {
 }
 
 fn megabytes(figure: &Figure) -> Figure {
-    let mega = |bytes: f64| bytes / 1e6;
+    scaled(figure, 1e6)
+}
+
+fn scaled(figure: &Figure, by: f64) -> Figure {
     Figure {
-        min: mega(figure.min),
-        median: mega(figure.median),
-        max: mega(figure.max),
-        runs: figure.runs.iter().copied().map(mega).collect(),
+        min: figure.min / by,
+        median: figure.median / by,
+        max: figure.max / by,
+        runs: figure.runs.iter().map(|value| value / by).collect(),
     }
 }
 
