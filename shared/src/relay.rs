@@ -26,7 +26,6 @@ use crate::db::Db;
 use crate::error::{Code, Error};
 use crate::id::ClientId;
 use crate::model::{FoundRun, StartedTurn, TurnRules};
-use crate::ui_stream;
 
 use self::follow::follow;
 use self::writing::Writing;
@@ -111,13 +110,12 @@ impl Relay {
     pub fn answer(&self, asked: Asked, started: StartedTurn, deadline: Deadline) -> Result<Body, Error> {
         let agent = self.agent.clone().ok_or_else(|| Error::internal("a turn was begun without an agent"))?;
         let (reader, frames) = mpsc::unbounded_channel();
-        let last_words = reader.clone();
+        let after_a_panic = reader.clone();
         let writing = Writing::new(self.db.clone(), self.config.clone(), asked, &started, reader);
         let task = async move {
             // What panics leaves a lease that expires: whoever meets it next ends the run.
             if std::panic::AssertUnwindSafe(writing.write(agent, started, deadline)).catch_unwind().await.is_err() {
-                let _ = last_words.send(ui_stream::frame(&outcome::error("The server failed.")));
-                let _ = last_words.send(Bytes::from_static(ui_stream::DONE.as_bytes()));
+                let _ = after_a_panic.send(outcome::last_words("The server failed."));
             }
         };
         // Ended with the stream: on Lambda an invocation goes on until its response's last byte, whoever reads it.

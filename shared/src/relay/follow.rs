@@ -9,7 +9,7 @@ use futures_util::stream::{self, Stream};
 use tokio::time::{Instant, sleep};
 
 use super::Deadline;
-use super::outcome::error;
+use super::outcome::last_words;
 use crate::auth::Caller;
 use crate::config::ChatConfig;
 use crate::db::Db;
@@ -124,8 +124,6 @@ impl Following {
 
     fn end(&mut self, text: &'static str) -> Bytes {
         self.ended = true;
-        let mut bytes = ui_stream::frame(&error(text)).to_vec();
-        bytes.extend_from_slice(ui_stream::DONE.as_bytes());
-        bytes.into()
+        last_words(text)
     }
 }

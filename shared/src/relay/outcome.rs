@@ -1,8 +1,10 @@
 //! How an answer ends, in the words of each who is told: the database, the reader, the log.
 
+use axum::body::Bytes;
+
 use crate::agent::{AgentFailure, FailureKind};
 use crate::model::Status;
-use crate::ui_stream::{Chunk, FinishReason};
+use crate::ui_stream::{self, Chunk, FinishReason};
 
 /// How an answer ended.
 #[derive(Debug)]
@@ -59,4 +61,9 @@ fn is_cut(failure: &AgentFailure) -> bool {
 /// A frame that ends a stream with an error.
 pub(super) fn error(text: impl Into<String>) -> Chunk {
     Chunk::Error { error_text: text.into() }
+}
+
+/// The end of a stream that nothing more can be told of.
+pub(super) fn last_words(text: &'static str) -> Bytes {
+    [&ui_stream::frame(&error(text))[..], ui_stream::DONE.as_bytes()].concat().into()
 }
