@@ -35,6 +35,11 @@ impl Setup {
         self.text("apiUrl")
     }
 
+    /// A program of the Python packages that `cargo xtask test` installs: `cargo-lambda`, `sam`, `cfn-lint`.
+    pub(crate) fn python(&self, program: &str) -> PathBuf {
+        PathBuf::from(self.text("pythonBin")).join(program)
+    }
+
     /// A member that must be there.
     #[track_caller]
     pub(crate) fn text(&self, name: &str) -> &str {

@@ -26,8 +26,8 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Starts it. It answers once there are functions.
     pub(crate) async fn start(port: u16, logs: &Path, running: &mut Running) -> Result<Self> {
-        let program = tools::install_cargo_lambda().await?;
-        let mut process = Program::new("the gateway", vec![program.display().to_string()])
+        let program = tools::install_from_pypi().await?.path("cargo-lambda");
+        let mut process = Program::new("the gateway", vec![program])
             .args(["lambda", "watch", "--only-lambda-apis", "--disable-cors", "--invoke-address", "127.0.0.1"])
             .arg(format!("--invoke-port={port}"))
             .folder(workspace::root())

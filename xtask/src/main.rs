@@ -4,6 +4,7 @@
 
 mod agent;
 mod auth_server;
+mod aws;
 mod bench;
 mod certificates;
 mod check;

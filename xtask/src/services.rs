@@ -11,7 +11,7 @@ use crate::progress::{say, warn};
 use crate::running::Running;
 use crate::tools::Tools;
 use crate::user::User;
-use crate::{agent, auth_server, pgbouncer, ports, secrets, tools};
+use crate::{agent, auth_server, aws, pgbouncer, ports, secrets, tools};
 
 /// For a server that has to create its files first, on a busy machine.
 pub(crate) const START: Duration = Duration::from_mins(2);
@@ -23,9 +23,11 @@ pub(crate) struct Services {
     pub(crate) passwords: Passwords,
     pub(crate) auth_url: String,
     pub(crate) agent_url: String,
+    pub(crate) aws_url: String,
 }
 
-/// Starts PostgreSQL (all versions that there are), PgBouncer, Better Auth and the agent that the tests script.
+/// Starts PostgreSQL (all versions that there are), PgBouncer, Better Auth, the agent that the tests script and what stands
+/// in for AWS.
 pub(crate) async fn start(
     tools: &Tools,
     user: &User,
@@ -70,13 +72,16 @@ pub(crate) async fn start(
     let port = ports::free()?;
     running.add(agent::start(port, true, &logs.join("agent.log")).await?);
     let agent_url = agent::url(port);
+    let port = ports::free()?;
+    running.add(aws::start(port, &logs.join("moto.log")).await?);
+    let aws_url = aws::url(port);
     let names: Vec<&str> = databases.iter().map(|server| server.name).collect();
     say(&format!(
-        "{}{}, Better Auth and the development agent run",
+        "{}{}, Better Auth, the development agent and moto run",
         names.join(", "),
         if pgbouncer_port.is_some() { ", PgBouncer" } else { "" }
     ));
-    Ok(Services { databases, pgbouncer_port, passwords, auth_url, agent_url })
+    Ok(Services { databases, pgbouncer_port, passwords, auth_url, agent_url, aws_url })
 }
 
 async fn start_postgres(
@@ -116,6 +121,7 @@ impl Services {
         more["ownerPassword"] = self.passwords.owner.as_str().into();
         more["authUrl"] = self.auth_url.as_str().into();
         more["agentUrl"] = self.agent_url.as_str().into();
+        more["awsUrl"] = self.aws_url.as_str().into();
         more
     }
 }

@@ -56,7 +56,7 @@ pub(crate) async fn run(options: &Options, running: &mut Running) -> Result<Exit
         "binDir": binaries,
         "apiUrl": gateway.url(),
         "apiDatabaseUrl": services.databases[0].superuser_url(DATABASE),
-        "cargoLambda": tools::install_cargo_lambda().await?,
+        "pythonBin": tools::install_from_pypi().await?.folder(),
     });
     let description = services.describe(description).to_string();
 

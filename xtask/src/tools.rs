@@ -82,8 +82,24 @@ async fn install_from_npm(folder: &Path, what: &str) -> Result<PathBuf> {
     Ok(modules)
 }
 
-/// Installs cargo-lambda, unless it is there, and answers its path.
-pub(crate) async fn install_cargo_lambda() -> Result<PathBuf> {
+/// Programs of Python's packages, installed in an environment of their own.
+#[derive(Clone, Debug)]
+pub(crate) struct PythonPrograms(PathBuf);
+
+impl PythonPrograms {
+    /// The folder of all.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.0
+    }
+
+    /// The path of one.
+    pub(crate) fn path(&self, program: &str) -> String {
+        self.0.join(program).display().to_string()
+    }
+}
+
+/// Installs what `requirements.txt` names (cargo-lambda, zig, SAM, moto), unless it is there.
+pub(crate) async fn install_from_pypi() -> Result<PythonPrograms> {
     let _alone = alone().await?;
     let folder = workspace::state().join("python");
     let requirements = workspace::root().join("xtask/requirements.txt");
@@ -102,7 +118,7 @@ pub(crate) async fn install_cargo_lambda() -> Result<PathBuf> {
             "--requirement".to_owned(),
             requirements.display().to_string(),
         ]);
-        step("installing cargo-lambda and zig from PyPI", async {
+        step("installing cargo-lambda, zig, SAM and moto from PyPI", async {
             environment
                 .run_quietly(INSTALL)
                 .await
@@ -113,7 +129,7 @@ pub(crate) async fn install_cargo_lambda() -> Result<PathBuf> {
         .map(drop)
     })
     .await?;
-    Ok(folder.join("bin/cargo-lambda"))
+    Ok(PythonPrograms(folder.join("bin")))
 }
 
 /// Installs into a folder, unless what is there was installed from the same list.

@@ -90,7 +90,7 @@ impl Function {
 async fn start_runtime() -> (Child, String) {
     let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
-    let runtime = Command::new(setup().text("cargoLambda"))
+    let runtime = Command::new(setup().python("cargo-lambda"))
         .args(["lambda", "watch", "--only-lambda-apis", "--disable-cors", "--invoke-address", "127.0.0.1"])
         .arg(format!("--invoke-port={port}"))
         .current_dir(workspace)
