@@ -56,6 +56,11 @@ const SETTINGS: &[Setting] = &[
     setting("CORS_ORIGINS", "none", "Origins whose pages may call, separated by commas; `*` allows every origin"),
     setting("BASE_PATH", "none", "The base path of a custom domain's mapping: `/chat-api`"),
     setting("LOG_LEVEL", "info", "`error`, `warn`, `info`, `debug` or `trace`"),
+    setting(
+        "METRICS_STACK",
+        "none",
+        "Metrics are logged in CloudWatch's embedded metric format, as those of the stack of this name",
+    ),
     setting("JWKS_TTL_SECONDS", "600", "After this a key set is fetched again"),
     setting("JWKS_COOLDOWN_SECONDS", "30", "Between two fetches, failed ones too, at least this long"),
     setting("JWKS_STALE_SECONDS", "3600", "While the key set can't be fetched, the last good one serves this long"),
@@ -144,6 +149,8 @@ pub struct Config {
     pub chat: ChatConfig,
     /// How much is logged.
     pub log_level: tracing::Level,
+    /// Whose metrics are logged; none without.
+    pub metrics_stack: Option<String>,
 }
 
 /// What the function `migrate` needs, and no other may read.
@@ -255,6 +262,15 @@ impl Reader<'_> {
         })
     }
 
+    /// A value that CloudWatch takes as a dimension.
+    fn metrics_stack(&mut self) -> Option<String> {
+        let stack = self.get("METRICS_STACK")?;
+        if stack.len() > 255 || !stack.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
+            self.faults.push("METRICS_STACK must be a name of at most 255 printable ASCII characters".to_owned());
+        }
+        Some(stack)
+    }
+
     fn or_faults<T>(self, config: T) -> Result<T, BadConfig> {
         if self.faults.is_empty() { Ok(config) } else { Err(BadConfig(self.faults)) }
     }
@@ -307,6 +323,7 @@ impl Config {
             agent: AgentConfig::read(&mut reader),
             chat: ChatConfig::read(&mut reader),
             log_level: reader.log_level(),
+            metrics_stack: reader.metrics_stack(),
         };
         reader.or_faults(config)
     }

@@ -29,6 +29,7 @@ use crate::auth::Caller;
 use crate::config::{BadConfig, DatabaseConfig};
 use crate::error::Error;
 use crate::id::UserId;
+use crate::metrics;
 
 /// The database. Clones share one pool.
 #[derive(Clone)]
@@ -90,6 +91,9 @@ impl Db {
                     // What broke one connection has mostly broken all that were idle meanwhile.
                     if !failure.leaves_connection_usable() {
                         self.inner.pool.forget_idle();
+                    }
+                    if failure.broke_a_connection() {
+                        metrics::record(metrics::Event::DatabaseReconnected);
                     }
                     self.attempt(user, access, statements).await
                 }

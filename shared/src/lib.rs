@@ -6,7 +6,7 @@
 //! | | [`relay`] |
 //! | middle | [`db`], [`auth`], [`agent`], [`ui_stream`] |
 //! | | [`config`] |
-//! | ground | [`error`], [`model`], [`id`], [`clock`] |
+//! | ground | [`error`], [`model`], [`id`], [`clock`], [`metrics`] |
 #![warn(missing_docs, unused_crate_dependencies)]
 
 pub mod agent;
@@ -17,6 +17,7 @@ pub mod db;
 pub mod error;
 pub mod http;
 pub mod id;
+pub mod metrics;
 pub mod model;
 pub mod relay;
 pub mod runtime;

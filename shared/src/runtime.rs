@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Db;
 use crate::http::{App, Endpoint, bounded};
+use crate::metrics;
 use crate::relay::Relay;
 
 use self::door::Door;
@@ -83,6 +84,7 @@ async fn start(function: Function, router: Router<App>) -> Result<(), StartError
     let config = Config::from_env();
     log_from_here(config.as_ref().map_or(tracing::Level::INFO, |config| config.log_level));
     let config = config?;
+    metrics::record_for(config.metrics_stack);
     let clock = Clock::system();
     let verifier = Verifier::new(&config.auth, clock.clone())?;
     let db = Db::new(&config.database)?;

@@ -27,6 +27,7 @@ use super::key::VerifyingKey;
 use crate::clock::Clock;
 use crate::config::AuthConfig;
 use crate::error::Error;
+use crate::metrics;
 use fetch::{Failure, Fetcher, Reason};
 use schedule::{Held, Limits, Schedule};
 use set::KeySet;
@@ -205,11 +206,13 @@ impl Attempt {
         let inner = &self.inner;
         let (failure, asked) = match result {
             Ok(held) => {
+                metrics::record(metrics::Event::JwksFetched);
                 tracing::debug!(skipped = held.set.skipped, "fetched the key set");
                 *inner.held.write().unwrap_or_else(PoisonError::into_inner) = Some(held);
                 (None, None)
             }
             Err(Failure { reason, retry_after }) => {
+                metrics::record(metrics::Event::JwksFetchFailed);
                 tracing::warn!(url = inner.fetcher.endpoint(), %reason, "the key set couldn't be fetched");
                 (Some(reason), retry_after)
             }

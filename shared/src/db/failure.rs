@@ -81,6 +81,11 @@ impl Failure {
         }
     }
 
+    /// Whether there was a connection, and it is of no use any more.
+    pub(super) fn broke_a_connection(&self) -> bool {
+        self.stage != Stage::Connect && !self.leaves_connection_usable()
+    }
+
     /// The failure as the client and the log see it.
     pub(super) fn at(self, access: Access) -> Error {
         const BODY: &str = "holds a value that the database can't store, such as a NUL character";

@@ -8,6 +8,7 @@ use tokio_postgres::Client;
 use super::address::{Address, BadAddress};
 use super::failure::Failure;
 use crate::config::DatabaseConfig;
+use crate::metrics;
 
 /// The connections.
 pub(super) struct Pool(deadpool_postgres::Pool);
@@ -43,7 +44,8 @@ impl Pool {
 
     /// A connection for one request.
     pub(super) async fn lease(&self) -> Result<Lease, Failure> {
-        Ok(Lease(Some(self.0.get().await?)))
+        let refused = |_: &_| metrics::record(metrics::Event::DatabaseRefused);
+        Ok(Lease(Some(self.0.get().await.inspect_err(refused)?)))
     }
 
     /// Ends the connections that wait for a request.
@@ -87,7 +89,11 @@ impl Drop for Lease {
 async fn notice_a_closed_connection(client: &Client) -> Result<(), HookError> {
     tokio::task::yield_now().await;
     tokio::task::yield_now().await;
-    if client.is_closed() { Err(HookError::message("closed while it was idle")) } else { Ok(()) }
+    if client.is_closed() {
+        metrics::record(metrics::Event::DatabaseReconnected);
+        return Err(HookError::message("closed while it was idle"));
+    }
+    Ok(())
 }
 
 /// Row-level security binds neither a superuser nor a role with BYPASSRLS, and an owner can switch it off. With such a

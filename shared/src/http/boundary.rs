@@ -15,6 +15,7 @@ use tracing::Instrument;
 use crate::error::{Code, Error};
 use crate::http::problem::{self, Failure};
 use crate::http::{App, cors};
+use crate::metrics;
 
 /// The header that carries a request's id.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -82,6 +83,9 @@ fn log(method: &http::Method, route: &str, status: u16, millis: u64, failure: Op
         tracing::info!(%method, route, status, millis, "answered");
         return;
     };
+    if error.code == Code::QuotaExceeded {
+        metrics::record(metrics::Event::QuotaRefused);
+    }
     let (code, cause) = (error.code.as_str(), causes(error));
     if status >= 500 {
         tracing::error!(%method, route, status, millis, code, cause, "failed");

@@ -1,9 +1,13 @@
 //! How an answer ends, in the words of each who is told: the database, the reader, the log.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 
 use crate::agent::{AgentFailure, FailureKind};
-use crate::model::Status;
+use crate::error::Error;
+use crate::metrics;
+use crate::model::{Ended, Status};
 use crate::ui_stream::{self, Chunk, FinishReason};
 
 /// How an answer ended.
@@ -38,6 +42,22 @@ impl Outcome {
     /// Whether the turn doesn't count towards the quota: the agent gave nothing.
     pub(super) fn gives_back(&self) -> bool {
         matches!(self, Self::Failed(failure) if failure.gave_nothing())
+    }
+
+    /// Counts an answer that ended so. One that somebody else ended is theirs to count; what couldn't be stored will be
+    /// found incomplete.
+    pub(super) fn count(&self, ended: &Result<Ended, Error>, first_word: Option<Duration>) {
+        let (status, failed) = match ended {
+            Ok(Ended { by_this: false, .. }) => return,
+            Ok(Ended { status, .. }) => (*status, self.is_failure()),
+            Err(_) => (Status::Incomplete, true),
+        };
+        metrics::record(metrics::Event::RunEnded { status, failed, first_word });
+    }
+
+    /// Whether something went wrong. A model that comes to its limit of tokens does what it was told.
+    fn is_failure(&self) -> bool {
+        matches!(self, Self::Finished(FinishReason::Error) | Self::OutOfTime | Self::Failed(_))
     }
 
     /// The last frame of the stream. A clean end of the connection without one would pass for success.

@@ -343,6 +343,7 @@ impl Writing {
     }
 
     fn log(&self, outcome: &Outcome, ended: &Result<Ended, Error>) {
+        outcome.count(ended, self.first_word.map(|at| at.duration_since(self.began)));
         let millis = |to: Instant| u64::try_from(to.duration_since(self.began).as_millis()).unwrap_or(u64::MAX);
         let cause = match (outcome, ended) {
             (_, Err(error)) => error.cause.as_deref().map(ToString::to_string),

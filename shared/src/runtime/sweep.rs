@@ -10,6 +10,7 @@ use super::{StartError, block_on, log_from_here};
 use crate::config::Config;
 use crate::db::Db;
 use crate::error::Error;
+use crate::metrics;
 
 /// How much one transaction does: locks are held no longer than it takes.
 const BATCH: u16 = 200;
@@ -26,6 +27,7 @@ async fn start() -> Result<(), StartError> {
     let config = Config::from_env();
     log_from_here(config.as_ref().map_or(tracing::Level::INFO, |config| config.log_level));
     let config = config?;
+    metrics::record_for(config.metrics_stack);
     let db = Db::new(&config.database)?;
     let replay = config.chat.replay;
     lambda_runtime::run(service_fn(|_: LambdaEvent<Value>| async {
@@ -34,6 +36,9 @@ async fn start() -> Result<(), StartError> {
             let swept = db.sweep(BATCH, replay).await.map_err(logged)?;
             runs += swept.runs;
             chunks += swept.chunks;
+            if swept.runs > 0 {
+                metrics::record(metrics::Event::RunsSwept(swept.runs));
+            }
             if swept.runs + swept.chunks == 0 {
                 break;
             }

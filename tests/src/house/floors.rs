@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floor of each module of `shared`, the ground floor being 0.
-const FLOORS: [(&str, u8); 14] = [
+const FLOORS: [(&str, u8); 15] = [
     ("error", 0),
     ("model", 0),
     ("id", 0),
     ("clock", 0),
+    ("metrics", 0),
     ("tls", 0),
     ("config", 1),
     ("auth", 2),
