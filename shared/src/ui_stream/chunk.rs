@@ -225,8 +225,6 @@ chunks! {
         dynamic: Option<bool> = "dynamic",
         /// What is wrong.
         error_text: String = "errorText",
-        /// What a reader is shown.
-        title: Option<String> = "title",
     };
     /// A tool may run only if the reader agrees.
     ToolApprovalRequest = "tool-approval-request" {

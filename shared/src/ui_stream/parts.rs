@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::ui_stream::Chunk;
-use crate::ui_stream::field::{BadChunk, ProviderMetadata};
+use crate::ui_stream::field::{BadChunk, InputEncoding, ProviderMetadata};
 
 /// The most texts, and the most reasonings, that may be open at once.
 const OPEN: usize = 100;
@@ -32,6 +32,8 @@ struct Call {
     step: usize,
     /// Its input so far; none once it is whole.
     input: Option<String>,
+    /// Whether the input is plain text, not JSON.
+    plain: bool,
     /// Whether it has gone beyond its input: an approval, an output or an error.
     past_input: bool,
 }
@@ -53,11 +55,13 @@ impl OpenParts {
             Chunk::ReasoningStart { id, .. } => begin(&mut self.reasonings, id),
             Chunk::ReasoningDelta { id, .. } => find(&self.reasonings, id).map(drop),
             Chunk::ReasoningEnd { id, .. } => end(&mut self.reasonings, id),
-            Chunk::ToolInputStart { tool_call_id, tool_name, dynamic, .. } => {
+            Chunk::ToolInputStart { tool_call_id, tool_name, dynamic, input_encoding, .. } => {
                 if self.current_call(tool_call_id).is_some() {
                     return Err("begins a call that has begun already");
                 }
-                self.begin_call(tool_call_id, tool_name, *dynamic, Some(String::new()));
+                let call = Call::new(tool_name, *dynamic, self.step, Some(String::new()));
+                self.calls
+                    .insert(tool_call_id.clone(), Call { plain: *input_encoding == Some(InputEncoding::Text), ..call });
                 Ok(())
             }
             Chunk::ToolInputDelta { tool_call_id, input_text_delta } => {
@@ -71,7 +75,10 @@ impl OpenParts {
                         return Err("is dynamic where the call's first frame wasn't, or the reverse");
                     }
                     Some(call) => call.input = None,
-                    None => self.begin_call(tool_call_id, tool_name, *dynamic, None),
+                    None => {
+                        let call = Call::new(tool_name, *dynamic, self.step, None);
+                        self.calls.insert(tool_call_id.clone(), call);
+                    }
                 }
                 Ok(())
             }
@@ -79,7 +86,10 @@ impl OpenParts {
                 match self.current_call(tool_call_id) {
                     Some(call) if call.past_input => return Err("gives the input of a call that is past it"),
                     Some(_) => {}
-                    None => self.begin_call(tool_call_id, tool_name, *dynamic, None),
+                    None => {
+                        let call = Call::new(tool_name, *dynamic, self.step, None);
+                        self.calls.insert(tool_call_id.clone(), call);
+                    }
                 }
                 self.pass_input(tool_call_id)
             }
@@ -113,15 +123,38 @@ impl OpenParts {
         frames
     }
 
-    /// The frames that must come before `next`, where an agent leaves them out: a step and a stream end what is open.
+    /// The frames that must come before `next`, where an agent leaves them out: a step and a stream end what is open, and
+    /// what comes of a tool's call has its whole input before it.
     #[must_use]
     pub fn close_before(&mut self, next: &Chunk) -> Vec<Chunk> {
         match next {
             Chunk::FinishStep => self.close(),
             Chunk::StartStep => self.close_inputs().collect(),
+            Chunk::ToolApprovalRequest { tool_call_id, .. }
+            | Chunk::ToolOutputAvailable { tool_call_id, .. }
+            | Chunk::ToolOutputError { tool_call_id, .. }
+            | Chunk::ToolOutputDenied { tool_call_id } => self.complete_input(tool_call_id).into_iter().collect(),
             _ if next.is_terminal() => self.close(),
             _ => Vec::new(),
         }
+    }
+
+    /// The input of a call whose agent never declared it whole: as a reader would else guess it from its pieces, each by
+    /// a way of its own.
+    fn complete_input(&mut self, id: &str) -> Option<Chunk> {
+        let call = self.current_call(id)?;
+        let text = call.input.take()?;
+        let input = if call.plain { None } else { serde_json::from_str(&text).ok() };
+        Some(Chunk::ToolInputAvailable {
+            tool_call_id: id.to_owned(),
+            tool_name: call.tool_name.clone(),
+            input: input.unwrap_or(Value::String(text)),
+            provider_executed: None,
+            provider_metadata: None,
+            tool_metadata: None,
+            dynamic: call.dynamic.then_some(true),
+            title: None,
+        })
     }
 
     fn close_inputs(&mut self) -> impl Iterator<Item = Chunk> {
@@ -137,7 +170,6 @@ impl OpenParts {
                 tool_metadata: None,
                 dynamic: call.dynamic.then_some(true),
                 error_text: INPUT_CUT.to_owned(),
-                title: None,
             }
         })
     }
@@ -145,12 +177,6 @@ impl OpenParts {
     /// A call of this step. The SDK looks no further for the frames of an input: agents name calls anew in each step.
     fn current_call(&mut self, id: &str) -> Option<&mut Call> {
         self.calls.get_mut(id).filter(|call| call.step == self.step)
-    }
-
-    fn begin_call(&mut self, id: &str, tool_name: &str, dynamic: Option<bool>, input: Option<String>) {
-        let dynamic = dynamic.unwrap_or_default();
-        let call = Call { tool_name: tool_name.to_owned(), dynamic, step: self.step, input, past_input: false };
-        self.calls.insert(id.to_owned(), call);
     }
 
     fn pass_input(&mut self, id: &str) -> Result<(), &'static str> {
@@ -161,6 +187,11 @@ impl OpenParts {
 }
 
 impl Call {
+    fn new(tool_name: &str, dynamic: Option<bool>, step: usize, input: Option<String>) -> Self {
+        let dynamic = dynamic.unwrap_or_default();
+        Self { tool_name: tool_name.to_owned(), dynamic, step, input, plain: false, past_input: false }
+    }
+
     fn is_open_in(&self, step: usize) -> bool {
         self.step == step && self.input.is_some()
     }
@@ -231,115 +262,4 @@ pub fn merge(frames: &mut Vec<Value>, next: &Chunk) {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn read(frames: &[Value]) -> Vec<Chunk> {
-        frames.iter().map(|frame| Chunk::parse(frame.clone()).unwrap_or_else(|bad| panic!("{frame}: {bad}"))).collect()
-    }
-
-    /// The fault of the last frame; those before it must be good.
-    fn fault(frames: &[Value]) -> Option<String> {
-        let mut open = OpenParts::default();
-        let chunks = read(frames);
-        let (last, before) = chunks.split_last().expect("a frame");
-        for chunk in before {
-            open.observe(chunk).expect("in order");
-        }
-        open.observe(last).err().map(|bad| bad.to_string())
-    }
-
-    fn text(what: &str, id: &str) -> Value {
-        json!({"type": format!("text-{what}"), "id": id, "delta": "x"})
-    }
-
-    fn tool(what: &str, dynamic: bool) -> Value {
-        json!({
-            "type": format!("tool-{what}"), "toolCallId": "c", "toolName": "search", "dynamic": dynamic,
-            "inputTextDelta": "{", "input": {}, "output": 1, "errorText": "e", "approvalId": "a",
-        })
-    }
-
-    #[test]
-    fn a_text_is_spoken_of_while_it_is_open() {
-        assert_eq!(fault(&[text("start", "a"), text("delta", "a"), text("end", "a"), text("start", "a")]), None);
-        let none = Some("is a text-delta that belongs to no part that is open".to_owned());
-        assert_eq!(fault(&[text("delta", "a")]), none);
-        assert_eq!(fault(&[json!({"type": "reasoning-start", "id": "a"}), text("delta", "a")]), none);
-        assert_eq!(fault(&[text("start", "a"), text("end", "a"), text("delta", "a")]), none);
-        let twice = Some("is a text-start that begins a part that is open already".to_owned());
-        assert_eq!(fault(&[text("start", "a"), text("start", "a")]), twice);
-    }
-
-    #[test]
-    fn a_call_begins_before_it_is_spoken_of() {
-        assert_eq!(fault(&[tool("input-available", true), tool("output-available", true)]), None);
-        assert_eq!(fault(&[tool("input-start", false), tool("input-delta", false), tool("input-error", false)]), None);
-        for kind in ["output-available", "output-error", "output-denied", "approval-request"] {
-            let told = Some(format!("is a tool-{kind} that is about a call that never began"));
-            assert_eq!(fault(&[tool(kind, false)]), told);
-        }
-        let closed = Some("is a tool-input-delta that continues no tool input that is open".to_owned());
-        assert_eq!(fault(&[tool("input-delta", false)]), closed);
-        assert_eq!(
-            fault(&[tool("input-start", false), tool("input-available", false), tool("input-delta", false)]),
-            closed
-        );
-        let other = "is a tool-input-available that is dynamic where the call's first frame wasn't, or the reverse";
-        assert_eq!(fault(&[tool("input-start", false), tool("input-available", true)]).as_deref(), Some(other));
-    }
-
-    #[test]
-    fn a_call_may_have_the_name_of_one_of_an_earlier_step() {
-        let step = json!({"type": "start-step"});
-        let first = [step.clone(), tool("input-start", false), tool("input-available", false)];
-        let then = [step, tool("input-start", true), tool("input-available", true), tool("output-error", true)];
-        assert_eq!(fault(&[&first[..], &then[..]].concat()), None);
-        assert!(fault(&[&first[..], &then[1..]].concat()[..4]).is_some());
-    }
-
-    #[test]
-    fn what_is_open_is_ended_where_a_stream_or_a_step_ends() {
-        let finish = json!({"type": "finish-step"});
-        assert!(fault(&[text("start", "a"), finish.clone()]).is_some());
-        let begun = [text("start", "a"), json!({"type": "reasoning-start", "id": "r"}), tool("input-start", true)];
-        let expected = [
-            json!({"type": "text-end", "id": "a"}),
-            json!({"type": "reasoning-end", "id": "r"}),
-            json!({"type": "tool-input-error", "toolCallId": "c", "toolName": "search", "input": "{", "dynamic": true,
-                "errorText": INPUT_CUT}),
-        ];
-        for ends in [None, Some(finish), Some(json!({"type": "abort"}))] {
-            let mut open = OpenParts::default();
-            for chunk in read(&begun).iter().chain(&read(&[tool("input-delta", true)])) {
-                assert_eq!(open.close_before(chunk), []);
-                open.observe(chunk).expect("in order");
-            }
-            let closing = match ends {
-                None => open.close(),
-                Some(frame) => open.close_before(&read(&[frame])[0]),
-            };
-            assert_eq!(closing, read(&expected));
-            assert_eq!(open.close(), []);
-        }
-    }
-
-    #[test]
-    fn deltas_that_follow_each_other_become_one() {
-        let frames =
-            [text("start", "a"), text("delta", "a"), text("delta", "a"), text("delta", "b"), text("delta", "a")];
-        let mut merged = Vec::new();
-        for chunk in &read(&frames) {
-            merge(&mut merged, chunk);
-        }
-        let deltas: Vec<_> = merged[1..].iter().map(|frame| (frame["id"].as_str(), frame["delta"].as_str())).collect();
-        assert_eq!(deltas, [(Some("a"), Some("xx")), (Some("b"), Some("x")), (Some("a"), Some("x"))]);
-        let more = json!({"type": "text-delta", "id": "a", "delta": "y", "providerMetadata": {"p": {"k": 1}}});
-        for chunk in &read(&[more.clone(), text("delta", "a")]) {
-            merge(&mut merged, chunk);
-        }
-        assert_eq!((&merged[3]["delta"], &merged[3]["providerMetadata"]), (&json!("xyx"), &more["providerMetadata"]));
-    }
-}
+mod tests;
