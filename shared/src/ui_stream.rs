@@ -23,7 +23,7 @@ use crate::model::Message;
 
 pub use chunk::Chunk;
 pub use field::{BadChunk, FinishReason, InputEncoding, ProviderMetadata};
-pub use message::{UiMessage, UiRole, finish_metadata, start_metadata};
+pub use message::{UiMessage, UiRole, finish_metadata, note_finish_reason, start_metadata};
 pub use parts::{OpenParts, merge};
 pub use replay::of_message;
 

@@ -262,7 +262,10 @@ impl Writing {
             self.send(&chunk);
         }
         let status = outcome.status();
-        let metadata = ui_stream::finish_metadata(status, self.usage.as_ref(), self.model.as_deref());
+        let mut metadata = ui_stream::finish_metadata(status, self.usage.as_ref(), self.model.as_deref());
+        if let Outcome::Finished(reason) = outcome {
+            ui_stream::note_finish_reason(&mut metadata, reason);
+        }
         let terminal = match outcome.terminal() {
             Chunk::Finish { finish_reason, .. } => Chunk::Finish { finish_reason, message_metadata: Some(metadata) },
             // The frames of the other ends carry none.

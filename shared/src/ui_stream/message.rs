@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use crate::id::MessageId;
 use crate::model::{Message, Role, Status};
+use crate::ui_stream::FinishReason;
 
 /// Who speaks, in the AI SDK's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -38,7 +39,8 @@ pub struct UiMessage {
     pub id: String,
     /// Who speaks.
     pub role: UiRole,
-    /// The client's own data, and of ours `createdAt`, `status`, `parentId`, `usage` and `model`.
+    /// The client's own data, and of ours `createdAt`, `status`, `parentId`, `usage`, `model`, and `finishReason` where an
+    /// answer didn't end by itself.
     #[schema(value_type = Object)]
     pub metadata: Map<String, Value>,
     /// What it says.
@@ -79,7 +81,7 @@ pub fn start_metadata(created_at: Timestamp, parent: Option<MessageId>) -> Map<S
     metadata
 }
 
-/// What the frame that ends an answer tells of it.
+/// What the frame that ends an answer tells of it, but for why: see [`note_finish_reason`].
 #[must_use]
 pub fn finish_metadata(status: Status, usage: Option<&Map<String, Value>>, model: Option<&str>) -> Map<String, Value> {
     let mut metadata = Map::new();
@@ -91,4 +93,20 @@ pub fn finish_metadata(status: Status, usage: Option<&Map<String, Value>>, model
         metadata.insert("model".to_owned(), model.into());
     }
     metadata
+}
+
+/// The name under which an answer's metadata tell why it ended, unless its agent had no more to say.
+const FINISH_REASON: &str = "finishReason";
+
+/// Notes in an answer's metadata why its agent ended it. It is stored with them, so that a front end can tell a cut answer
+/// from a whole one after a reload, and a replay ends as the stream did.
+pub fn note_finish_reason(metadata: &mut Map<String, Value>, reason: FinishReason) {
+    if reason != FinishReason::Stop {
+        metadata.insert(FINISH_REASON.to_owned(), reason.as_str().into());
+    }
+}
+
+/// Why its agent ended an answer, where its metadata say it.
+pub(super) fn finish_reason(metadata: &Map<String, Value>) -> Option<FinishReason> {
+    FinishReason::from_word(metadata.get(FINISH_REASON)?.as_str()?)
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::model::{Message, Status};
 use crate::ui_stream::field::Field;
-use crate::ui_stream::message::{id_of, stored_metadata};
+use crate::ui_stream::message::{finish_reason, id_of, stored_metadata};
 use crate::ui_stream::{Chunk, FinishReason, ProviderMetadata, finish_metadata, start_metadata};
 
 type Object = Map<String, Value>;
@@ -16,6 +16,7 @@ type Object = Map<String, Value>;
 #[must_use]
 pub fn of_message(message: &Message) -> Vec<Value> {
     let mut metadata = stored_metadata(message);
+    let reason = finish_reason(&metadata);
     metadata.extend(start_metadata(message.created_at, message.parent_id));
     let mut frames = vec![Chunk::Start { message_id: Some(id_of(message)), message_metadata: Some(metadata) }];
     let parts: Vec<Object> = serde_json::from_str(message.parts.get()).unwrap_or_default();
@@ -31,22 +32,22 @@ pub fn of_message(message: &Message) -> Vec<Value> {
     }
     let usage = message.usage.as_ref().and_then(|usage| serde_json::from_str(usage.get()).ok());
     let metadata = finish_metadata(message.status, usage.as_ref(), message.model.as_deref());
-    frames.extend(ending(message.status, metadata));
+    frames.extend(ending(message.status, reason, metadata));
     frames.iter().map(Chunk::to_json).collect()
 }
 
-/// The frames with which an answer ends, by how far it came.
-fn ending(status: Status, metadata: Object) -> Vec<Chunk> {
-    let error_text = match status {
-        Status::Complete => {
-            return vec![Chunk::Finish { finish_reason: Some(FinishReason::Stop), message_metadata: Some(metadata) }];
-        }
-        Status::Stopped => {
+/// The frames with which an answer ends, by how far it came, and why its agent ended it.
+fn ending(status: Status, reason: Option<FinishReason>, metadata: Object) -> Vec<Chunk> {
+    let finish = |reason| vec![Chunk::Finish { finish_reason: Some(reason), message_metadata: Some(metadata.clone()) }];
+    let error_text = match (status, reason) {
+        (Status::Complete, None) => return finish(FinishReason::Stop),
+        (Status::Complete | Status::Incomplete, Some(reason)) => return finish(reason),
+        (Status::Stopped, _) => {
             return vec![Chunk::MessageMetadata { message_metadata: metadata }, Chunk::Abort { reason: None }];
         }
-        Status::Failed => "The agent failed to answer.",
+        (Status::Failed, _) => "The agent failed to answer.",
         // One that is still being written has no business here; without a last frame it would pass for complete.
-        Status::Incomplete | Status::InProgress => "The answer was cut off.",
+        (Status::Incomplete, None) | (Status::InProgress, _) => "The answer was cut off.",
     };
     vec![Chunk::MessageMetadata { message_metadata: metadata }, Chunk::Error { error_text: error_text.to_owned() }]
 }

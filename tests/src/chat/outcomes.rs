@@ -73,8 +73,24 @@ async fn an_answer_that_is_too_long_for_the_model_is_incomplete_and_no_error() {
     let api = Api::new().await;
     let user = api.user().await;
     let stream = ask(&user, "c", "finish=length").await;
-    assert_eq!((&stream.terminal()["type"], &stream.terminal()["finishReason"]), (&json!("finish"), &json!("length")));
+    let told = |stream: &Stream| {
+        let last = stream.terminal();
+        [&last["type"], &last["finishReason"]].map(Clone::clone)
+    };
+    assert_eq!(told(&stream), [json!("finish"), json!("length")]);
+    assert_eq!(stream.terminal()["messageMetadata"]["finishReason"], "length");
     assert_eq!(stored(&user, "c").await.0, "incomplete");
+    // It is known after a reload, and a replay ends as the stream did, also once only the answer is left of it.
+    let page = user.get("/v1/chat/c").await;
+    assert_eq!(page.text("/data/1/metadata/finishReason"), "length");
+    api.database
+        .superuser()
+        .await
+        .execute("update runs set ended_at = ended_at - interval '2 min'", &[])
+        .await
+        .expect("aged");
+    assert!(api.database.db().sweep(100, std::time::Duration::from_mins(1)).await.expect("swept").chunks > 0);
+    assert_eq!(told(&ask(&user, "c", "finish=length").await), told(&stream));
 }
 
 #[tokio::test]
