@@ -25,6 +25,7 @@ use http::HeaderMap;
 
 pub use authorization::bearer_token;
 pub use caller::{Caller, Claims};
+pub use jwks::{PublishedKey, published_keys};
 pub use refusal::Refusal;
 
 use crate::clock::Clock;

@@ -7,6 +7,7 @@
 mod address;
 mod conversations;
 mod failure;
+pub mod inspect;
 mod messages;
 pub mod migrate;
 mod pipeline;

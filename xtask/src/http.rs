@@ -1,4 +1,4 @@
-//! Asking a server on this machine whether it answers.
+//! Asking a server whether it answers.
 
 use std::time::Duration;
 
@@ -8,6 +8,13 @@ use anyhow::Result;
 pub(crate) fn client(patience: Duration) -> Result<reqwest::Client> {
     let tls = shared::tls::client_config(shared::tls::web_roots())?;
     Ok(reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().timeout(patience).build()?)
+}
+
+/// The same, and an answer that redirects is the answer.
+pub(crate) fn without_redirects(patience: Duration) -> Result<reqwest::Client> {
+    let tls = shared::tls::client_config(shared::tls::web_roots())?;
+    let client = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().timeout(patience);
+    Ok(client.redirect(reqwest::redirect::Policy::none()).build()?)
 }
 
 /// The status of the answer, if there is one.

@@ -1,4 +1,4 @@
-//! The developer's commands: `cargo xtask dev`, `test`, `agent`, `migrate`, `check` and `bench`.
+//! The developer's commands: `cargo xtask dev`, `test`, `doctor`, `agent`, `migrate`, `check` and `bench`.
 
 #![warn(unused_crate_dependencies)]
 
@@ -9,6 +9,7 @@ mod bench;
 mod certificates;
 mod check;
 mod dev;
+mod doctor;
 mod functions;
 mod gateway;
 mod http;
@@ -51,6 +52,8 @@ enum Command {
     Agent(agent::Options),
     /// Measure the functions as they are deployed, each figure beside its floor
     Bench(bench::Options),
+    /// Say what is wrong with a deployment's settings, and judge a token
+    Doctor(doctor::Options),
     /// Check format, lints, docs, SQL statements and licences
     Check,
     /// Bring the schema of `MIGRATE_DATABASE_URL` up to date, and give `colloquy_app` the `APP_DATABASE_PASSWORD`
@@ -83,6 +86,7 @@ async fn run(command: &Command, running: &mut Running) -> Result<ExitCode> {
         Command::Test(options) => test::run(options, running).await,
         Command::Agent(options) => agent::run(options).await,
         Command::Bench(options) => bench::run(options, running).await,
+        Command::Doctor(options) => doctor::run(options).await,
         Command::Check => check::run(running).await,
         Command::Migrate => migration::run().await,
     }

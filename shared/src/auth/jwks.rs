@@ -12,6 +12,7 @@
 //! A set replaces the one before: a key that is withdrawn is gone. Cache headers are not read: Better Auth sends none.
 
 mod fetch;
+mod published;
 mod schedule;
 mod set;
 
@@ -29,6 +30,7 @@ use crate::config::AuthConfig;
 use crate::error::Error;
 use crate::metrics;
 use fetch::{Failure, Fetcher, Reason};
+pub use published::{PublishedKey, published_keys};
 use schedule::{Held, Limits, Schedule};
 use set::KeySet;
 

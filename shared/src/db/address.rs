@@ -133,6 +133,11 @@ impl Address {
         &self.config
     }
 
+    /// Whether the way is encrypted and the server's certificate verified.
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.tls.is_some()
+    }
+
     /// Whether the host is that of Neon's pooler, which gives no session of one's own.
     pub(super) fn is_neons_pooler(&self) -> bool {
         let of_neon = |name: &str| name.split('.').next().is_some_and(|endpoint| endpoint.ends_with("-pooler"));

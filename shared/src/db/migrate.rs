@@ -18,7 +18,7 @@ use tokio_postgres::types::Type;
 use super::address::Address;
 
 #[allow(missing_docs, unreachable_pub, clippy::unwrap_used, reason = "the macro writes this module")]
-mod embedded {
+pub(super) mod embedded {
     refinery::embed_migrations!("../migrations");
 }
 
@@ -175,11 +175,14 @@ fn not_applied(error: &refinery::Error) -> NotMigrated {
     }
 }
 
-/// The server's code and message; its DETAIL may hold a row.
 fn because(what: &str, error: &tokio_postgres::Error) -> NotMigrated {
-    let why = match error.as_db_error() {
+    NotMigrated(format!("{what}: {}", words(error)))
+}
+
+/// The server's code and message; its DETAIL may hold a row.
+pub(super) fn words(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
         Some(db) => format!("{} (SQLSTATE {})", db.message(), db.code().code()),
         None => error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}")),
-    };
-    NotMigrated(format!("{what}: {why}"))
+    }
 }

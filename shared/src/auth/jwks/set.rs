@@ -32,10 +32,11 @@ pub(super) enum NotASet {
     NoUsableKey,
 }
 
+/// The document, its members unread.
 #[derive(Deserialize)]
-struct Document<'a> {
+pub(super) struct Document<'a> {
     #[serde(borrow)]
-    keys: Vec<&'a RawValue>,
+    pub(super) keys: Vec<&'a RawValue>,
 }
 
 impl KeySet {
