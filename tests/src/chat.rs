@@ -2,6 +2,7 @@
 
 mod branches;
 mod crowds;
+mod followers;
 mod front_end;
 mod outcomes;
 mod quotas;

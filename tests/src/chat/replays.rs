@@ -3,12 +3,12 @@
 use http::StatusCode;
 use tokio_postgres::Client;
 
-use crate::support::api::{Api, User, config, router};
-use crate::support::chat::{Stream, asked, question, release, unique};
+use crate::support::api::{Api, User};
+use crate::support::chat::{asked, behind_a_proxy, held, question, release, unique};
 use crate::support::eventually;
 use crate::support::function::{Function, rest_event};
 use crate::support::outage::end_sessions;
-use crate::support::proxy::{Proxy, Weather};
+use crate::support::proxy::Weather;
 use crate::support::setup;
 
 /// Ends every running lease, as 30 s without a word would.
@@ -172,29 +172,12 @@ async fn a_function_that_slept_through_its_lease_changes_nothing() {
     assert_eq!(user.get("/v1/conversations/c/messages").await.body, before);
 }
 
-/// An instance behind a network that can be cut.
-async fn behind_a_proxy(api: &Api, user: &User) -> (Proxy, User) {
-    let proxy = Proxy::before(&api.database.app_url).await;
-    let mut config = config(&proxy.through(&api.database.app_url));
-    config.database.request_timeout = std::time::Duration::from_secs(2);
-    (proxy, User { router: router(config), token: user.token.clone() })
-}
-
-async fn held(user: &User, hold: &str) -> Stream {
-    let mut stream =
-        user.chat(&question("c", "q", "How are cursors made?", &format!("bytes=4000 hold@5={hold}"))).await;
-    for _ in 0..5 {
-        stream.until("text-delta").await;
-    }
-    stream
-}
-
 #[tokio::test]
 async fn words_come_while_the_database_is_away_and_are_stored_when_it_is_back() {
     for weather in [Weather::BlackHole, Weather::Refusing] {
         let api = Api::new().await;
         let user = api.user().await;
-        let (proxy, instance) = behind_a_proxy(&api, &user).await;
+        let (proxy, instance) = behind_a_proxy(&api, &user, |_| {}).await;
         let hold = unique("away").replace(' ', "-");
         let mut stream = held(&instance, &hold).await;
         proxy.turn(weather);
@@ -216,7 +199,7 @@ async fn words_come_while_the_database_is_away_and_are_stored_when_it_is_back() 
 async fn an_ending_whose_commit_was_lost_is_repeated_and_counts_once() {
     let api = Api::new().await;
     let user = api.user().await;
-    let (proxy, instance) = behind_a_proxy(&api, &user).await;
+    let (proxy, instance) = behind_a_proxy(&api, &user, |_| {}).await;
     let hold = unique("lost").replace(' ', "-");
     let stream = held(&instance, &hold).await;
     proxy.turn(Weather::CutAfterCommit);

@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use shared::ui_stream::sse::Decoder;
 use tower::ServiceExt;
 
-use super::api::User;
+use shared::config::Config;
+
+use super::api::{Api, User, config, router};
+use super::proxy::Proxy;
 use super::{http_client, setup};
 
 /// A question as `useChat` sends it, with what the development agent is to do.
@@ -170,4 +173,23 @@ impl Stream {
         assert_eq!(self.frames[0]["type"], "start");
         self.frames[0]["messageId"].as_str().expect("an id").to_owned()
     }
+}
+
+/// An instance behind a network that can be cut.
+pub(crate) async fn behind_a_proxy(api: &Api, user: &User, change: impl FnOnce(&mut Config)) -> (Proxy, User) {
+    let proxy = Proxy::before(&api.database.app_url).await;
+    let mut config = config(&proxy.through(&api.database.app_url));
+    config.database.request_timeout = std::time::Duration::from_secs(2);
+    change(&mut config);
+    (proxy, User { router: router(config), token: user.token.clone() })
+}
+
+/// An answer that the agent holds back after its fifth word.
+pub(crate) async fn held(user: &User, hold: &str) -> Stream {
+    let mut stream =
+        user.chat(&question("c", "q", "How are cursors made?", &format!("bytes=4000 hold@5={hold}"))).await;
+    for _ in 0..5 {
+        stream.until("text-delta").await;
+    }
+    stream
 }

@@ -1,5 +1,6 @@
 //! A network between the functions and PostgreSQL that misbehaves when it is told to.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -30,7 +31,14 @@ pub(crate) struct Proxy {
     port: u16,
     weather: Arc<watch::Sender<Weather>>,
     connections: Arc<Mutex<Vec<JoinHandle<()>>>>,
+    counts: Arc<Counts>,
     listener: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Counts {
+    refused: AtomicUsize,
+    commits: AtomicUsize,
 }
 
 impl Proxy {
@@ -42,15 +50,19 @@ impl Proxy {
         let port = listener.local_addr().expect("an address").port();
         let weather = Arc::new(watch::Sender::new(Weather::Fair));
         let connections: Arc<Mutex<Vec<JoinHandle<()>>>> = Arc::default();
-        let (accepted, changing) = (connections.clone(), weather.clone());
+        let counts: Arc<Counts> = Arc::default();
+        let (accepted, changing, counting) = (connections.clone(), weather.clone(), counts.clone());
         let listener = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                if *changing.borrow() != Weather::Refusing {
-                    accepted.lock().unwrap().push(tokio::spawn(carry(client, server.clone(), changing.clone())));
+                if *changing.borrow() == Weather::Refusing {
+                    counting.refused.fetch_add(1, Ordering::Relaxed);
+                } else {
+                    let carrying = carry(client, server.clone(), changing.clone(), counting.clone());
+                    accepted.lock().unwrap().push(tokio::spawn(carrying));
                 }
             }
         });
-        Self { port, weather, connections, listener }
+        Self { port, weather, connections, counts, listener }
     }
 
     /// The URL that leads through this proxy.
@@ -72,6 +84,16 @@ impl Proxy {
         }
     }
 
+    /// How many connections were refused.
+    pub(crate) fn refused(&self) -> usize {
+        self.counts.refused.load(Ordering::Relaxed)
+    }
+
+    /// How many transactions the client has sent, to their COMMIT.
+    pub(crate) fn commits(&self) -> usize {
+        self.counts.commits.load(Ordering::Relaxed)
+    }
+
     /// How many connections were opened.
     pub(crate) fn opened(&self) -> usize {
         self.connections.lock().unwrap().len()
@@ -85,7 +107,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn carry(client: TcpStream, server: String, weather: Arc<watch::Sender<Weather>>) {
+async fn carry(client: TcpStream, server: String, weather: Arc<watch::Sender<Weather>>, counts: Arc<Counts>) {
     // A black hole reaches no server either.
     if weather.subscribe().wait_for(|weather| *weather != Weather::BlackHole).await.is_err() {
         return;
@@ -98,7 +120,7 @@ async fn carry(client: TcpStream, server: String, weather: Arc<watch::Sender<Wea
     let (committed, commits) = watch::channel(0_u32);
     // Whichever side ends first ends both.
     tokio::select! {
-        () = requests(from_client, to_server, weather.subscribe(), committed) => {}
+        () = requests(from_client, to_server, weather.subscribe(), committed, &counts) => {}
         () = answers(from_server, to_client, &weather, commits) => {}
     }
 }
@@ -108,6 +130,7 @@ async fn requests(
     mut server: OwnedWriteHalf,
     mut weather: watch::Receiver<Weather>,
     committed: watch::Sender<u32>,
+    counts: &Counts,
 ) {
     let mut bytes = vec![0; 65_536];
     let mut tail = Vec::new();
@@ -123,6 +146,7 @@ async fn requests(
         if tail.windows(7).any(|window| window == b"COMMIT\0") {
             tail.clear();
             committed.send_modify(|commits| *commits += 1);
+            counts.commits.fetch_add(1, Ordering::Relaxed);
         }
         tail.drain(..tail.len().saturating_sub(6));
     }
