@@ -8,6 +8,7 @@ mod chat;
 mod closed;
 mod conversations;
 mod db;
+mod deployment;
 mod doctor;
 mod fallback;
 mod health;

@@ -15,6 +15,12 @@ pub(crate) const FALLBACK: &str = "fallback";
 /// The name under which the gateway has work that no route claims.
 const UNCLAIMED: &str = "_";
 
+/// Every function's name: the endpoints, and those that no endpoint names.
+pub(crate) fn all() -> Vec<&'static str> {
+    let endpoints = ::functions::endpoints();
+    endpoints.iter().map(|endpoint| endpoint.name).chain([FALLBACK, "migrate", "sweep"]).collect()
+}
+
 /// How the functions are built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Profile {

@@ -8,6 +8,7 @@ mod aws;
 mod bench;
 mod certificates;
 mod check;
+mod deploy;
 mod dev;
 mod doctor;
 mod functions;
@@ -54,6 +55,8 @@ enum Command {
     Bench(bench::Options),
     /// Say what is wrong with a deployment's settings, and judge a token
     Doctor(doctor::Options),
+    /// Give functions of a stack that SAM made new code, faster than `sam deploy`
+    Deploy(deploy::Options),
     /// Check format, lints, docs, SQL statements and licences
     Check,
     /// Bring the schema of `MIGRATE_DATABASE_URL` up to date, and give `colloquy_app` the `APP_DATABASE_PASSWORD`
@@ -87,6 +90,7 @@ async fn run(command: &Command, running: &mut Running) -> Result<ExitCode> {
         Command::Agent(options) => agent::run(options).await,
         Command::Bench(options) => bench::run(options, running).await,
         Command::Doctor(options) => doctor::run(options).await,
+        Command::Deploy(options) => deploy::run(options).await,
         Command::Check => check::run(running).await,
         Command::Migrate => migration::run().await,
     }

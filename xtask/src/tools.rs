@@ -96,6 +96,13 @@ impl PythonPrograms {
     pub(crate) fn path(&self, program: &str) -> String {
         self.0.join(program).display().to_string()
     }
+
+    /// A program that finds all of them, and cargo: `cargo lambda` is a program that cargo looks for, zig one that
+    /// `cargo lambda` does.
+    pub(crate) fn on_path(&self, program: Program) -> Program {
+        let path = shared::config::environment("PATH").unwrap_or_default();
+        program.env("PATH", format!("{}:{path}", self.0.display()))
+    }
 }
 
 /// Installs what `requirements.txt` names (cargo-lambda, zig, SAM, moto), unless it is there.

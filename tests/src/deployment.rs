@@ -1,0 +1,3 @@
+//! What is deployed, and how, against what stands in for AWS.
+
+mod deploy;
