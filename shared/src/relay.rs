@@ -28,6 +28,7 @@ use crate::id::ClientId;
 use crate::model::{FoundRun, StartedTurn, TurnRules};
 
 use self::follow::follow;
+pub(crate) use self::outcome::last_words;
 use self::writing::Writing;
 
 /// What is left of a function's time when an answer is cut, so that it can be stored.

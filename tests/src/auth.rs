@@ -3,8 +3,8 @@
 
 mod better_auth;
 mod fetching;
-mod key;
-mod key_server;
+pub(crate) mod key;
+pub(crate) mod key_server;
 mod misbehaving;
 mod refreshing;
 mod unknown_keys;
@@ -23,7 +23,8 @@ use crate::support::eventually;
 use key::Key;
 use key_server::{Answer, KeyServer};
 
-const ISSUER: &str = "https://app.example.com";
+/// Who signs, and for whom.
+pub(crate) const ISSUER: &str = "https://app.example.com";
 const TTL: Duration = Duration::from_mins(10);
 const COOLDOWN: Duration = Duration::from_secs(30);
 const STALE: Duration = Duration::from_hours(1);

@@ -2,9 +2,13 @@
 
 mod concurrency;
 mod events;
+mod freezing;
 mod journeys;
 mod logs;
+mod metrics;
 mod migrate;
+mod nodelay;
+mod panics;
 mod start;
 mod streams;
 mod sweep;

@@ -6,8 +6,11 @@ pub(crate) mod chat;
 pub(crate) mod content;
 pub(crate) mod database;
 pub(crate) mod function;
+pub(crate) mod issuer;
 pub(crate) mod outage;
+pub(crate) mod process;
 pub(crate) mod proxy;
+pub(crate) mod runtime_api;
 pub(crate) mod turns;
 
 use std::path::PathBuf;

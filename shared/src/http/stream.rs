@@ -1,11 +1,13 @@
 //! Answers that stream: their headers, and how long they may take.
 
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, IntoResponseParts, Response, ResponseParts};
+use futures_util::StreamExt;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue};
 use lambda_http::RequestExt;
@@ -13,16 +15,18 @@ use lambda_http::RequestExt;
 use crate::auth;
 use crate::http::App;
 use crate::model::{Quota, QuotaState};
-use crate::relay::Deadline;
+use crate::relay::{Deadline, last_words};
 use crate::ui_stream;
 
-/// A UI message stream.
+/// A UI message stream. One that panics says so: what just ended there would pass for an answer that was all said.
 #[derive(Debug)]
 pub struct EventStream(pub Body);
 
 impl IntoResponse for EventStream {
     fn into_response(self) -> Response {
-        let mut response = Response::new(self.0);
+        let stream = AssertUnwindSafe(self.0.into_data_stream()).catch_unwind();
+        let stream = stream.map(|piece| piece.unwrap_or_else(|_| Ok(last_words("The server failed."))));
+        let mut response = Response::new(Body::from_stream(stream));
         response.headers_mut().extend(ui_stream::HEADERS);
         response
     }

@@ -84,6 +84,6 @@ pub(super) fn error(text: impl Into<String>) -> Chunk {
 }
 
 /// The end of a stream that nothing more can be told of.
-pub(super) fn last_words(text: &'static str) -> Bytes {
+pub(crate) fn last_words(text: &'static str) -> Bytes {
     [&ui_stream::frame(&error(text))[..], ui_stream::DONE.as_bytes()].concat().into()
 }

@@ -3,12 +3,11 @@
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 
+use super::process::{self, Lines};
 use super::{http_client, setup};
 
 /// A running function, and a Runtime API of its own, so that no other instance takes its events. Both are killed when
@@ -16,7 +15,7 @@ use super::{http_client, setup};
 pub(crate) struct Function {
     name: String,
     runtime_url: String,
-    lines: Arc<Mutex<Vec<String>>>,
+    pub(crate) lines: Lines,
     pub(crate) process: Child,
     _runtime: Child,
 }
@@ -25,21 +24,8 @@ impl Function {
     /// Starts the binary `name` with these settings and no others.
     pub(crate) async fn start(name: &str, settings: &[(&str, &str)]) -> Self {
         let (runtime, runtime_url) = start_runtime().await;
-        let mut process = Command::new(setup().bin_dir.join(name))
-            .env_clear()
-            .env("AWS_LAMBDA_RUNTIME_API", format!("{runtime_url}/.rt/{name}"))
-            .env("AWS_LAMBDA_FUNCTION_NAME", name)
-            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
-            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
-            .envs(settings.iter().copied())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
-        let lines = Arc::default();
-        collect(process.stdout.take().expect("stdout"), &lines);
-        collect(process.stderr.take().expect("stderr"), &lines);
+        let (process, lines) =
+            process::start(&setup().bin_dir.join(name), name, &format!("{runtime_url}/.rt/{name}"), settings);
         Self { name: name.to_owned(), runtime_url, lines, process, _runtime: runtime }
     }
 
@@ -73,16 +59,12 @@ impl Function {
 
     /// What it has logged so far.
     pub(crate) fn log(&self) -> String {
-        self.lines.lock().expect("lines").join("\n")
+        self.lines.text()
     }
 
     /// Waits until it has logged a line that holds `text`.
     pub(crate) async fn logged(&self, text: &str) -> String {
-        super::eventually(&format!("a log line with {text}"), async || {
-            let lines = self.lines.lock().expect("lines");
-            lines.iter().find(|line| line.contains(text)).cloned()
-        })
-        .await
+        self.lines.with(text).await
     }
 }
 
@@ -101,16 +83,6 @@ async fn start_runtime() -> (Child, String) {
         .expect("cargo-lambda");
     super::eventually("the Runtime API", async || std::net::TcpStream::connect(("127.0.0.1", port)).ok()).await;
     (runtime, format!("http://127.0.0.1:{port}"))
-}
-
-fn collect(from: impl AsyncRead + Unpin + Send + 'static, to: &Arc<Mutex<Vec<String>>>) {
-    let to = Arc::clone(to);
-    tokio::spawn(async move {
-        let mut lines = BufReader::new(from).lines();
-        while let Ok(Some(line)) = lines.next_line().await {
-            to.lock().expect("lines").push(line);
-        }
-    });
 }
 
 /// What a function streamed.

@@ -29,7 +29,8 @@ pub(crate) enum Weather {
 /// A proxy in front of a server, without TLS, since it reads along.
 pub(crate) struct Proxy {
     port: u16,
-    weather: Arc<watch::Sender<Weather>>,
+    /// That of the connections which were opened since they were last forgotten.
+    weather: Arc<Mutex<Arc<watch::Sender<Weather>>>>,
     connections: Arc<Mutex<Vec<JoinHandle<()>>>>,
     counts: Arc<Counts>,
     listener: JoinHandle<()>,
@@ -48,16 +49,17 @@ impl Proxy {
         let server = host.split_once('/').expect("a database").0.to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let weather = Arc::new(watch::Sender::new(Weather::Fair));
+        let weather = Arc::new(Mutex::new(Arc::new(watch::Sender::new(Weather::Fair))));
         let connections: Arc<Mutex<Vec<JoinHandle<()>>>> = Arc::default();
         let counts: Arc<Counts> = Arc::default();
         let (accepted, changing, counting) = (connections.clone(), weather.clone(), counts.clone());
         let listener = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                if *changing.borrow() == Weather::Refusing {
+                let weather = changing.lock().unwrap().clone();
+                if *weather.borrow() == Weather::Refusing {
                     counting.refused.fetch_add(1, Ordering::Relaxed);
                 } else {
-                    let carrying = carry(client, server.clone(), changing.clone(), counting.clone());
+                    let carrying = carry(client, server.clone(), weather, counting.clone());
                     accepted.lock().unwrap().push(tokio::spawn(carrying));
                 }
             }
@@ -74,7 +76,14 @@ impl Proxy {
 
     /// Changes the weather, for open connections, too.
     pub(crate) fn turn(&self, weather: Weather) {
-        self.weather.send_replace(weather);
+        self.weather.lock().unwrap().send_replace(weather);
+    }
+
+    /// Forgets the open connections, as a network does with those that were silent for long: nobody is told, and what is
+    /// sent on them arrives nowhere. New ones are fine.
+    pub(crate) fn forget(&self) {
+        self.turn(Weather::BlackHole);
+        *self.weather.lock().unwrap() = Arc::new(watch::Sender::new(Weather::Fair));
     }
 
     /// Closes all connections.
