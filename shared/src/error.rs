@@ -38,6 +38,8 @@ pub enum Code {
     IdempotencyKeyReused,
     /// The user has used up what a window of time allows; `Retry-After` says when the next begins.
     QuotaExceeded,
+    /// API Gateway or its firewall lets no more requests in for now. The template says so, no function does.
+    TooManyRequests,
     /// A fault of the server that nobody foresaw.
     Internal,
     /// The deployment lacks a setting that this endpoint needs.
@@ -50,7 +52,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, for documents and tests.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::InvalidRequest,
         Self::Unauthenticated,
         Self::Banned,
@@ -64,6 +66,7 @@ impl Code {
         Self::UnsupportedMediaType,
         Self::IdempotencyKeyReused,
         Self::QuotaExceeded,
+        Self::TooManyRequests,
         Self::Internal,
         Self::NotConfigured,
         Self::Unavailable,
@@ -85,7 +88,7 @@ impl Code {
             Self::ContentTooLarge => 413,
             Self::UnsupportedMediaType => 415,
             Self::IdempotencyKeyReused => 422,
-            Self::QuotaExceeded => 429,
+            Self::QuotaExceeded | Self::TooManyRequests => 429,
             Self::Internal => 500,
             Self::NotConfigured => 501,
             Self::Unavailable => 503,
@@ -110,6 +113,7 @@ impl Code {
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::QuotaExceeded => "quota_exceeded",
+            Self::TooManyRequests => "too_many_requests",
             Self::Internal => "internal",
             Self::NotConfigured => "not_configured",
             Self::Unavailable => "unavailable",
@@ -134,6 +138,7 @@ impl Code {
             Self::UnsupportedMediaType => "The media type isn't supported",
             Self::IdempotencyKeyReused => "The idempotency key was used with other content",
             Self::QuotaExceeded => "The quota is used up",
+            Self::TooManyRequests => "Too many requests",
             Self::Internal => "Internal error",
             Self::NotConfigured => "Not configured",
             Self::Unavailable => "Temporarily unavailable",

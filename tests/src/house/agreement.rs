@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 use shared::http::Endpoint;
 
+use crate::deployment::template::{self, Stack};
 use crate::support::{http_client, setup};
 
 /// What an endpoint is to all of them: its name, its method and its path.
@@ -58,42 +59,33 @@ fn every_endpoint_has_its_binary_and_every_binary_its_endpoint() {
 
 #[test]
 fn the_template_has_every_endpoint_as_a_function() {
-    let template: Value = yaml_serde::from_str(&without_tags(&workspace("template.yaml"))).expect("YAML");
-    let resources = template["Resources"].as_object().expect("resources");
-    let functions: Vec<_> = resources.iter().filter(|(_, it)| it["Type"] == "AWS::Serverless::Function").collect();
-    let mut declared = BTreeSet::new();
-    let mut rest = BTreeSet::new();
-    for (logical_id, function) in functions {
-        let binary = function["Metadata"]["BuildProperties"]["Binary"].as_str().expect("a binary");
-        assert_eq!(*logical_id, pascal_case(binary));
-        let physical = format!("${{AWS::StackName}}-{binary}");
-        assert_eq!(function["Properties"]["FunctionName"], physical.as_str());
-        for event in function["Properties"]["Events"].as_object().into_iter().flat_map(|events| events.values()) {
-            if event["Type"] == "Schedule" {
-                assert_eq!(binary, "sweep");
-                continue;
-            }
-            let text = |name: &str| event["Properties"][name].as_str().expect("a text").to_owned();
-            let streams = functions::endpoints().iter().any(|endpoint| endpoint.name == binary && endpoint.streams);
-            assert_eq!(event["Properties"]["ResponseTransferMode"] == "RESPONSE_STREAM", streams, "{binary}");
-            if binary == "fallback" {
-                assert_eq!(text("Method"), "ANY");
-                rest.insert(text("Path"));
-            } else {
-                declared.insert((binary.to_owned(), text("Method"), text("Path")));
-            }
-        }
+    let stack = Stack::new(template::transformed(&template::needed()), &template::needed());
+    let mut binaries = BTreeSet::new();
+    for (logical_id, function) in stack.of_type("AWS::Lambda::Function") {
+        let binary = stack.resources[logical_id]["Metadata"]["BuildProperties"]["Binary"].as_str().expect("a binary");
+        assert_eq!(logical_id, pascal_case(binary));
+        assert_eq!(function["FunctionName"], format!("{}-{binary}", Stack::NAME));
+        binaries.insert(binary.to_owned());
     }
+    let mut expected: BTreeSet<String> =
+        functions::endpoints().iter().map(|endpoint| endpoint.name.to_owned()).collect();
+    expected.extend(["fallback", "migrate", "sweep"].map(str::to_owned));
+    assert_eq!(binaries, expected);
+
+    let (rest, declared): (Vec<_>, Vec<_>) =
+        template::routes(&stack).into_iter().partition(|route| route.method == "ANY");
+    for route in &declared {
+        let streams = functions::endpoints().iter().any(|endpoint| endpoint.name == route.function && endpoint.streams);
+        assert_eq!(route.streams, streams, "{route:?}");
+    }
+    let declared: BTreeSet<Named> =
+        declared.into_iter().map(|route| (route.function, route.method, route.path)).collect();
     assert_eq!(declared, named(&functions::endpoints()));
     // A REST API answers 403 for a method that a declared path lacks, unless the path sends it somewhere.
+    assert!(rest.iter().all(|route| route.function == "fallback"), "{rest:?}");
     let mut paths: BTreeSet<String> = functions::endpoints().iter().map(|endpoint| endpoint.path.to_owned()).collect();
     paths.extend(["/".to_owned(), "/{proxy+}".to_owned()]);
-    assert_eq!(rest, paths);
-}
-
-/// The template without `CloudFormation`'s short tags, whose arguments are all that is asked for here.
-fn without_tags(template: &str) -> String {
-    template.replace("!Ref ", "").replace("!Sub ", "")
+    assert_eq!(rest.into_iter().map(|route| route.path).collect::<BTreeSet<_>>(), paths);
 }
 
 fn pascal_case(name: &str) -> String {
