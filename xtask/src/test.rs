@@ -10,7 +10,7 @@ use crate::functions::Profile;
 use crate::gateway::Gateway;
 use crate::postgres::OWNER;
 use crate::program::Program;
-use crate::progress::say;
+use crate::progress::{say, warn};
 use crate::running::Running;
 use crate::services::Services;
 use crate::user::User;
@@ -30,7 +30,7 @@ pub(crate) struct Options {
     /// Start the servers, print how to reach them and wait for Ctrl-C, so that `cargo test` can be repeated quickly
     #[arg(long)]
     serve: bool,
-    /// Fail unless these databases are there: postgres-15, postgres-18, pgbouncer
+    /// Fail unless these are there: postgres-15, postgres-18, pgbouncer, browser
     #[arg(long, value_delimiter = ',')]
     require: Vec<String>,
 }
@@ -46,10 +46,18 @@ pub(crate) async fn run(options: &Options, running: &mut Running) -> Result<Exit
     say("starting the servers");
     let services = services::start(&tools, &user, &scratch, &logs, running).await?;
     say("starting the functions");
-    let gateway = start_functions(&services, &binaries, &logs, running).await?;
+    // Of a page that a browser shows.
+    let page_origin = format!("http://127.0.0.1:{}", ports::free()?);
+    let gateway = start_functions(&services, &binaries, &page_origin, &logs, running).await?;
     let front_ends = tools::install_front_ends(&tools.node).await?;
     let front_ends = front_ends.iter().map(|it| json!({"folder": it.folder, "node": it.node})).collect::<Vec<_>>();
+    let browser = tools::browser();
+    if browser.is_none() {
+        warn("Chromium is not on this machine: the browser's test doesn't run (Debian: apt-get install chromium)");
+    }
+    let driver = tools::install_browser_driver().await?;
     let description = json!({
+        "browser": browser.map(|program| json!({"program": program, "driver": driver, "pageOrigin": page_origin})),
         "node": tools.node,
         "frontEnds": front_ends,
         "authServerDir": workspace::better_auth(),
@@ -79,7 +87,13 @@ pub(crate) async fn run(options: &Options, running: &mut Running) -> Result<Exit
 }
 
 /// Puts all functions behind the gateway, on a database of their own.
-async fn start_functions(services: &Services, binaries: &Path, logs: &Path, running: &mut Running) -> Result<Gateway> {
+async fn start_functions(
+    services: &Services,
+    binaries: &Path,
+    page_origin: &str,
+    logs: &Path,
+    running: &mut Running,
+) -> Result<Gateway> {
     let server = &services.databases[0];
     server.create_database(DATABASE, OWNER).await.context("couldn't make the functions' database")?;
     migration::migrate(&server.owner_url(DATABASE), Some(&services.passwords.app)).await?;
@@ -89,6 +103,7 @@ async fn start_functions(services: &Services, binaries: &Path, logs: &Path, runn
         ("AUTH_URL", services.auth_url.clone()),
         ("AGENT_URL", services.agent_url.clone()),
         ("AGENT_MODEL", agent::MODEL.to_owned()),
+        ("CORS_ORIGINS", page_origin.to_owned()),
     ]
     .map(|(name, value)| (name.to_owned(), value));
     functions::start(binaries, gateway, INSTANCES, &settings, logs, running)?;
@@ -96,14 +111,15 @@ async fn start_functions(services: &Services, binaries: &Path, logs: &Path, runn
     Ok(gateway)
 }
 
-/// Fails unless all of these databases can be started.
+/// Fails unless all of these can be started.
 fn require(names: &[String]) -> Result<()> {
     for name in names {
         let there = match name.as_str() {
             "postgres-18" => true,
             "postgres-15" => tools::postgres_15().is_some(),
             "pgbouncer" => pgbouncer::find().is_some(),
-            _ => bail!("--require knows postgres-15, postgres-18 and pgbouncer, and no {name}"),
+            "browser" => tools::browser().is_some(),
+            _ => bail!("--require knows postgres-15, postgres-18, pgbouncer and browser, and no {name}"),
         };
         if !there {
             bail!("{name} is required and is not on this machine: install it, or leave it out of --require");

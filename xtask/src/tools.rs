@@ -66,6 +66,19 @@ pub(crate) async fn install_front_ends(node: &Path) -> Result<Vec<FrontEnd>> {
     Ok(installed)
 }
 
+/// Installs what drives a browser, unless it is there, and answers its folder.
+pub(crate) async fn install_browser_driver() -> Result<PathBuf> {
+    let _alone = alone().await?;
+    let folder = workspace::root().join("tests/front-end/browser");
+    install_from_npm(&folder, "Playwright and esbuild").await?;
+    Ok(folder)
+}
+
+/// The system's Chromium, or Chrome.
+pub(crate) fn browser() -> Option<PathBuf> {
+    ["chromium", "chromium-browser", "google-chrome"].into_iter().find_map(on_path)
+}
+
 /// Installs what a folder's lock names, unless it is there, and answers where.
 async fn install_from_npm(folder: &Path, what: &str) -> Result<PathBuf> {
     let modules = folder.join("node_modules");

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::support::api::token;
@@ -38,6 +38,13 @@ const SCENARIOS: [&str; 21] = [
     "a rendered useChat",
 ];
 
+const BROWSER_SCENARIOS: [&str; 4] = [
+    "a reload in the middle of an answer",
+    "two pages and a stop",
+    "a page that is closed and opened again",
+    "a page of another origin",
+];
+
 #[tokio::test]
 async fn ai_6() {
     play("ai-6", 6).await;
@@ -58,24 +65,66 @@ async fn play(name: &str, major: u64) {
     let installed: Value = serde_json::from_slice(&installed).expect("JSON");
     assert!(text(&installed, "version").starts_with(&format!("{major}.")), "{}", installed["version"]);
 
-    let playing = Command::new(text(front_end, "node"))
-        .arg(Path::new(&folder).with_file_name("scenarios.mjs"))
-        .env("FRONT_END", &folder)
-        .env("API_URL", setup().api_url())
-        .env("AGENT_URL", setup().text("agentUrl"))
-        .env("TOKEN", token().await)
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
+    let results = results(
+        Command::new(text(front_end, "node"))
+            .arg(Path::new(&folder).with_file_name("scenarios.mjs"))
+            .env("FRONT_END", &folder)
+            .env("API_URL", setup().api_url())
+            .env("AGENT_URL", setup().text("agentUrl"))
+            .env("TOKEN", token().await),
+    )
+    .await;
+    assert_eq!(results, SCENARIOS);
+}
+
+/// `docs/chat.md`'s page in a real browser, on an origin of its own, with each version; where there is a browser.
+#[tokio::test]
+async fn a_browser() {
+    let browser = &setup().all["browser"];
+    let Some(program) = browser["program"].as_str() else { return };
+    let front_ends = setup().all["frontEnds"].as_array().expect("frontEnds");
+    let folders: Vec<&Value> = front_ends.iter().map(|front_end| &front_end["folder"]).collect();
+    let mut tokens = Vec::new();
+    for _ in &folders {
+        tokens.push(token().await);
+    }
+    let driver = browser["driver"].as_str().expect("a folder");
+    let results = results(
+        Command::new(setup().text("node"))
+            .arg(Path::new(driver).join("browser.mjs"))
+            .env("BROWSER", program)
+            .env("PAGE_ORIGIN", browser["pageOrigin"].as_str().expect("an origin"))
+            .env("FRONT_ENDS", json!(folders).to_string())
+            .env("TOKENS", json!(tokens).to_string())
+            .env("API_URL", setup().api_url())
+            .env("AGENT_URL", setup().text("agentUrl")),
+    )
+    .await;
+    let scenarios = BROWSER_SCENARIOS.iter();
+    let expected: Vec<String> = ["ai-6", "ai-7"]
+        .iter()
+        .flat_map(|version| scenarios.clone().map(move |scenario| format!("{version}: {scenario}")))
+        .collect();
+    assert_eq!(results, expected);
+}
+
+/// Runs scenarios, none of which may fail, and answers their names.
+async fn results(scenarios: &mut Command) -> Vec<String> {
+    let playing = scenarios.stdin(Stdio::null()).kill_on_drop(true).output();
     let played = tokio::time::timeout(PATIENCE, playing).await.expect("an end in time").expect("Node.js");
     let said = String::from_utf8_lossy(&played.stdout);
     let results: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).expect("a result")).collect();
+    let text = |result: &Value, member: &str| result[member].as_str().expect("a text").to_owned();
     let failed: Vec<String> = results
         .iter()
         .filter(|result| result["ok"] != true)
         .map(|result| format!("{}: {}", text(result, "scenario"), text(result, "error")))
         .collect();
-    assert!(failed.is_empty(), "{}", failed.join("\n\n"));
-    let names: Vec<String> = results.iter().map(|result| text(result, "scenario")).collect();
-    assert_eq!(names, SCENARIOS, "{}", String::from_utf8_lossy(&played.stderr));
+    assert!(
+        failed.is_empty() && played.status.success(),
+        "{}\n{}",
+        failed.join("\n\n"),
+        String::from_utf8_lossy(&played.stderr)
+    );
+    results.iter().map(|result| text(result, "scenario")).collect()
 }
