@@ -67,3 +67,24 @@ impl Outbox {
         self.next
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_stored_is_not_sent_again_and_nothing_else_is_dropped() {
+        let mut outbox = Outbox::default();
+        for text in ["a", "b", "c"] {
+            let delta = Chunk::TextDelta { id: "t".to_owned(), delta: text.to_owned(), provider_metadata: None };
+            outbox.push(&delta, 1, Instant::now());
+            outbox.seal();
+        }
+        outbox.stored_before(2);
+        let left: Vec<_> = outbox.sealed().iter().map(|chunk| chunk.n).collect();
+        assert_eq!((left, outbox.next()), (vec![2], 3));
+        // Nothing waits: no chunk is made.
+        outbox.seal();
+        assert_eq!((outbox.sealed().len(), outbox.next()), (1, 3));
+    }
+}
