@@ -35,6 +35,7 @@ use crate::config::{AgentConfig, AgentProtocol, SendUser};
 use crate::error::Error;
 use crate::id::{ConversationId, RunId, UserId};
 use crate::model::HistoryMessage;
+use crate::secrets::{Credential, Unread};
 use crate::tls;
 use reading::Dialect;
 
@@ -55,6 +56,8 @@ pub struct Agent(Arc<Inner>);
 struct Inner {
     client: Client,
     url: Url,
+    /// What lets Colloquy in, as a header.
+    key: Option<Credential<HeaderValue>>,
     config: AgentConfig,
 }
 
@@ -149,7 +152,20 @@ impl Agent {
             .connect_timeout(config.connect_timeout)
             .build()
             .map_err(Error::internal)?;
-        Ok(Self(Arc::new(Inner { client, url, config: config.clone() })))
+        let parse = |key: &str| bearer(key.trim()).ok_or_else(|| "has characters that no header may have".to_owned());
+        let key = config.api_key.as_ref().map(|key| Credential::new(key, parse)).transpose();
+        Ok(Self(Arc::new(Inner { client, url, key: key.map_err(Error::internal)?, config: config.clone() })))
+    }
+
+    /// Reads the key while the function initialises, where Secrets Manager keeps it. If that fails it is logged, and the
+    /// first question tries again.
+    pub async fn warm(&self) {
+        if let Some(key) = &self.0.key
+            && let Err(unread) = key.get().await
+        {
+            tracing::warn!(cause = %unread, "no key for the agent while initialising");
+            key.waive_pause().await;
+        }
     }
 
     /// Asks a question; returns when the answer's head is there.
@@ -164,7 +180,7 @@ impl Agent {
             SendUser::Id => headers.extend(uuid(&prompt.user).map(|user| (USER, user))),
             SendUser::Token => {
                 // An agent without a key of its own takes the token where every service takes one.
-                let bearer = config.api_key.is_none().then(|| prompt.token.and_then(bearer)).flatten();
+                let bearer = self.0.key.is_none().then(|| prompt.token.and_then(bearer)).flatten();
                 headers.extend(bearer.map(|bearer| (AUTHORIZATION, bearer)));
                 headers.extend(prompt.token.and_then(secret).map(|token| (USER_TOKEN, token)));
             }
@@ -209,31 +225,47 @@ impl Agent {
 
     /// Sends a request and waits for the head of a good answer.
     async fn send(&self, mut headers: HeaderMap, body: &Value, waits: Waits) -> Result<Response, AgentFailure> {
-        let Inner { client, url, config } = &*self.0;
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream, application/json"));
-        headers.extend(config.api_key.as_deref().and_then(bearer).map(|bearer| (AUTHORIZATION, bearer)));
+        let until = waits.total.map_or(waits.first_byte, |total| total.min(waits.first_byte));
+        let sent = timeout_at(until, self.send_with_key(headers, &body.to_string())).await;
+        sent.unwrap_or_else(|_| match waits.total {
+            Some(total) if total <= waits.first_byte => {
+                Err(AgentFailure::too_late(FailureKind::TotalTimeout, waits.limits.total))
+            }
+            _ => Err(AgentFailure::too_late(FailureKind::FirstByteTimeout, waits.limits.first_byte)),
+        })
+    }
+
+    /// Sends it with the key; where that is refused and Secrets Manager keeps another one by now, again with that. A 401
+    /// has done no work, so nothing is paid twice.
+    async fn send_with_key(&self, mut headers: HeaderMap, body: &str) -> Result<Response, AgentFailure> {
+        let Some(key) = &self.0.key else { return self.post(headers, body).await };
+        let unread = |unread: Unread| AgentFailure::new(FailureKind::Unreachable, unread.to_string());
+        let held = key.get().await.map_err(unread)?;
+        headers.insert(AUTHORIZATION, HeaderValue::clone(&held));
+        let sent = self.post(headers.clone(), body).await;
+        if sent.as_ref().is_err_and(|failure| *failure.kind() == FailureKind::Refused(401))
+            && let Some(newer) = key.after(&held).await
+        {
+            headers.insert(AUTHORIZATION, HeaderValue::clone(&newer));
+            return self.post(headers, body).await;
+        }
+        sent
+    }
+
+    async fn post(&self, mut headers: HeaderMap, body: &str) -> Result<Response, AgentFailure> {
+        let Inner { client, url, config, .. } = &*self.0;
         // The operator's word is the last.
         for (name, value) in &config.headers {
             headers.insert(name, value.clone());
         }
-        let body = body.to_string();
-        let until = waits.total.map_or(waits.first_byte, |total| total.min(waits.first_byte));
-        let late = || match waits.total {
-            Some(total) if total <= waits.first_byte => {
-                AgentFailure::too_late(FailureKind::TotalTimeout, waits.limits.total)
-            }
-            _ => AgentFailure::too_late(FailureKind::FirstByteTimeout, waits.limits.first_byte),
-        };
-        let attempt = || client.post(url.clone()).headers(headers.clone()).body(body.clone()).send();
-        let mut sent = timeout_at(until, attempt()).await.map_err(|_| late())?;
+        let attempt = || client.post(url.clone()).headers(headers.clone()).body(body.to_owned()).send();
+        let mut sent = attempt().await;
         // Where no connection came about nothing was sent, and nothing is paid twice. In all other cases it may be.
         if sent.as_ref().is_err_and(|error| error.is_connect() && !error.is_timeout()) {
-            let again = async {
-                tokio::time::sleep(PAUSE).await;
-                attempt().await
-            };
-            sent = timeout_at(until, again).await.map_err(|_| late())?;
+            tokio::time::sleep(PAUSE).await;
+            sent = attempt().await;
         }
         match sent {
             Ok(response) if response.status().is_success() => Ok(response),

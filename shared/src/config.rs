@@ -4,12 +4,16 @@
 
 mod agent;
 mod chat;
+mod migrate;
+mod secret;
 
 use std::fmt;
 use std::time::Duration;
 
 pub use agent::{AgentConfig, AgentProtocol, SendUser};
 pub use chat::ChatConfig;
+pub use migrate::MigrateConfig;
+pub use secret::{Secret, StoredSecret};
 
 /// A setting, as the README's table shows it.
 #[derive(Clone, Copy, Debug)]
@@ -31,18 +35,29 @@ pub fn settings() -> impl Iterator<Item = &'static Setting> {
 const SETTINGS: &[Setting] = &[
     setting(
         "DATABASE_URL",
-        "required",
+        "this or DATABASE_SECRET_ARN",
         "PostgreSQL as `colloquy_app`, through the pooler: `postgresql://colloquy_app:…@ep-…-pooler.….neon.tech/db?sslmode=require`",
     ),
     setting(
+        "DATABASE_SECRET_ARN",
+        "none",
+        "The secret of AWS Secrets Manager that holds such a URL, or the shape of AWS's own database secrets: `{\"username\":\"colloquy_app\",\"password\":\"…\",\"host\":\"ep-…-pooler.….neon.tech\",\"dbname\":\"db\"}`, `port` if it isn't 5432. It is read when a function starts, and again when the database refuses the password",
+    ),
+    setting(
         "MIGRATE_DATABASE_URL",
-        "required by `migrate`",
+        "`migrate`: this or MIGRATE_DATABASE_SECRET_ARN",
         "The same database as its owner, on the direct host (without `-pooler`)",
     ),
+    setting("MIGRATE_DATABASE_SECRET_ARN", "none", "The secret that holds that, in either form"),
     setting(
         "APP_DATABASE_PASSWORD",
         "none",
         "The password that `migrate` gives to the role `colloquy_app`; unset, it leaves the password as it is",
+    ),
+    setting(
+        "APP_DATABASE_SECRET_ARN",
+        "none",
+        "The secret whose password that is: the one that the functions have as DATABASE_SECRET_ARN",
     ),
     setting("AUTH_URL", "required", "Better Auth's base URL with its base path: `https://app.example.com/api/auth`"),
     setting("JWKS_URL", "AUTH_URL + `/jwks`", "Where the key set is, if elsewhere"),
@@ -97,8 +112,8 @@ pub struct AuthConfig {
 /// Which database, and how long to wait for it.
 #[derive(Clone)]
 pub struct DatabaseConfig {
-    /// The connection string. Holds a password: never printed.
-    pub url: String,
+    /// The connection string.
+    pub url: Secret,
     /// Connections that one environment keeps: as many as the requests that it serves at a time.
     pub pool_size: usize,
     /// To reach the database and sign in.
@@ -151,36 +166,6 @@ pub struct Config {
     pub log_level: tracing::Level,
     /// Whose metrics are logged; none without.
     pub metrics_stack: Option<String>,
-}
-
-/// What the function `migrate` needs, and no other may read.
-#[derive(Clone)]
-pub struct MigrateConfig {
-    /// The connection string of the database's owner. Holds a password: never printed.
-    pub owner_url: String,
-    /// The password that `colloquy_app` gets.
-    pub app_password: Option<String>,
-    /// How much is logged.
-    pub log_level: tracing::Level,
-}
-
-impl fmt::Debug for MigrateConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MigrateConfig").finish_non_exhaustive()
-    }
-}
-
-impl MigrateConfig {
-    /// The settings of this process.
-    pub fn from_env() -> Result<Self, BadConfig> {
-        let mut reader = Reader { lookup: &environment, faults: Vec::new() };
-        let config = Self {
-            owner_url: reader.required("MIGRATE_DATABASE_URL"),
-            app_password: reader.get("APP_DATABASE_PASSWORD"),
-            log_level: reader.log_level(),
-        };
-        reader.or_faults(config)
-    }
 }
 
 /// Everything that is wrong with the settings. Names settings, never their values.
@@ -351,9 +336,16 @@ impl AuthConfig {
 }
 
 impl DatabaseConfig {
+    /// The database's settings of this process, however bad the others are.
+    pub fn from_env() -> Result<Self, BadConfig> {
+        let mut reader = Reader { lookup: &environment, faults: Vec::new() };
+        let config = Self::read(&mut reader);
+        reader.or_faults(config)
+    }
+
     fn read(reader: &mut Reader<'_>) -> Self {
         Self {
-            url: reader.required("DATABASE_URL"),
+            url: reader.required_secret("DATABASE_URL", "DATABASE_SECRET_ARN"),
             // Lambda sets this on Managed Instances, where one environment serves several requests at a time.
             pool_size: reader
                 .get("AWS_LAMBDA_MAX_CONCURRENCY")

@@ -13,6 +13,7 @@ pub mod migrate;
 mod pipeline;
 mod pool;
 mod runs;
+mod secret;
 mod times;
 mod turns;
 
@@ -26,6 +27,7 @@ use self::failure::{Failure, timed_out};
 use self::pipeline::{Access, Statement, pipeline};
 use self::pool::Pool;
 pub use self::runs::Swept;
+pub use self::secret::{app_password, connection_url};
 use crate::auth::Caller;
 use crate::config::{BadConfig, DatabaseConfig};
 use crate::error::Error;
@@ -63,6 +65,7 @@ impl Db {
         {
             let cause = error.cause.as_deref().map(ToString::to_string);
             tracing::warn!(cause, "no database connection while initialising");
+            self.inner.pool.try_again_at_once().await;
         }
     }
 

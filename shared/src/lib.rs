@@ -5,6 +5,7 @@
 //! | top | [`runtime`], [`http`] |
 //! | | [`relay`] |
 //! | middle | [`db`], [`auth`], [`agent`], [`ui_stream`] |
+//! | | [`secrets`] |
 //! | | [`config`] |
 //! | ground | [`error`], [`model`], [`id`], [`clock`], [`metrics`] |
 #![warn(missing_docs, unused_crate_dependencies)]
@@ -21,5 +22,6 @@ pub mod metrics;
 pub mod model;
 pub mod relay;
 pub mod runtime;
+pub mod secrets;
 pub mod tls;
 pub mod ui_stream;

@@ -95,6 +95,13 @@ impl Relay {
         Ok(Self { db, agent: agent.map(Agent::new).transpose()?, config, rules })
     }
 
+    /// Reads the agent's key while the function initialises, where it isn't among the settings.
+    pub async fn warm(&self) {
+        if let Some(agent) = &self.agent {
+            agent.warm().await;
+        }
+    }
+
     /// How a turn is to be begun; a 501 where there is no agent.
     pub fn rules(&self) -> Result<&TurnRules, Error> {
         let detail = "This deployment has no agent: set AGENT_URL on the function reply-chat.";

@@ -18,7 +18,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::auth::Verifier;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{BadConfig, Config, DatabaseConfig};
 use crate::db::Db;
 use crate::http::{App, Endpoint, bounded};
 use crate::metrics;
@@ -80,22 +80,39 @@ fn log_from_here(level: tracing::Level) {
     log_panics();
 }
 
-async fn start(function: Function, router: Router<App>) -> Result<(), StartError> {
+/// Reads the settings, and starts the log as they say. What is wrong with the database's URL, of which `config` knows
+/// nothing, is told with all the rest.
+fn settings() -> Result<(Config, Db), BadConfig> {
     let config = Config::from_env();
     log_from_here(config.as_ref().map_or(tracing::Level::INFO, |config| config.log_level));
-    let config = config?;
-    metrics::record_for(config.metrics_stack);
+    let mut bad = match config {
+        Ok(mut config) => {
+            metrics::record_for(config.metrics_stack.take());
+            let db = Db::new(&config.database)?;
+            return Ok((config, db));
+        }
+        Err(bad) => bad,
+    };
+    if let Ok(database) = DatabaseConfig::from_env()
+        && let Err(BadConfig(faults)) = Db::new(&database)
+    {
+        bad.0.extend(faults);
+    }
+    Err(bad)
+}
+
+async fn start(function: Function, router: Router<App>) -> Result<(), StartError> {
+    let (config, db) = settings()?;
     let clock = Clock::system();
     let verifier = Verifier::new(&config.auth, clock.clone())?;
-    let db = Db::new(&config.database)?;
+    let relay = Relay::new(db.clone(), config.agent.as_ref(), config.chat)?;
     if function.needs_backends {
-        let both = futures_util::future::join(verifier.warm(), db.warm());
-        if tokio::time::timeout(START_TIMEOUT, both).await.is_err() {
+        let all = futures_util::future::join3(verifier.warm(), db.warm(), relay.warm());
+        if tokio::time::timeout(START_TIMEOUT, all).await.is_err() {
             tracing::warn!("keys or database weren't reached while starting");
         }
     }
     let base_path = config.http.base_path.clone();
-    let relay = Relay::new(db.clone(), config.agent.as_ref(), config.chat)?;
     let app = App { db, relay, verifier, config: config.http, clock };
     // One event at a time, unless Lambda says that this environment gets several (`AWS_LAMBDA_MAX_CONCURRENCY`).
     let streams = function.streams && !in_sam_local();

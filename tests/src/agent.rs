@@ -61,7 +61,7 @@ impl Scene {
 }
 
 fn agent(url: String, change: impl FnOnce(&mut AgentConfig)) -> Agent {
-    let mut config = AgentConfig { api_key: Some(KEY.to_owned()), ..AgentConfig::at(url) };
+    let mut config = AgentConfig { api_key: Some(KEY.into()), ..AgentConfig::at(url) };
     change(&mut config);
     Agent::new(&config).unwrap()
 }

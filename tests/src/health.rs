@@ -20,7 +20,7 @@ async fn is_200_with_the_database_and_the_keys_seen() {
 #[tokio::test]
 async fn is_503_without_the_database() {
     let away = |config: &mut shared::config::Config| {
-        config.database.url = "postgresql://colloquy_app:x@127.0.0.1:1/none".to_owned();
+        config.database.url = "postgresql://colloquy_app:x@127.0.0.1:1/none".into();
     };
     let health = health(&Api::with(away).await).await;
     health.expect_problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable");

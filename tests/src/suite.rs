@@ -17,4 +17,5 @@ mod me;
 mod messages;
 mod openapi;
 mod runtime;
+mod secrets;
 mod support;

@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue};
 
 use serde_json::{Map, Value};
 
-use super::{Reader, Setting, setting};
+use super::{Reader, Secret, Setting, setting};
 
 /// The settings of the agent.
 pub(super) const SETTINGS: &[Setting] = &[
@@ -23,6 +23,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         "`openai`: any OpenAI-compatible stream of chat completions; `ui-message-stream`: an agent that speaks the AI SDK's stream, which is checked, recorded and passed on",
     ),
     setting("AGENT_API_KEY", "none", "Sent to the agent as `Authorization: Bearer …`"),
+    setting(
+        "AGENT_API_KEY_SECRET_ARN",
+        "none",
+        "The secret of AWS Secrets Manager whose text is that key. It is read when a function starts, and again when the agent answers 401",
+    ),
     setting("AGENT_MODEL", "none", "The `model` that is asked for; unset, the agent chooses (`openai`)"),
     setting("AGENT_HEADERS", "none", "Further headers for the agent, a JSON object of texts: `{\"api-key\":\"…\"}`"),
     setting(
@@ -40,7 +45,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting(
         "AGENT_SEND_USER",
         "none",
-        "What the agent learns of who asks, for retrieval that filters per user. `id`: the user's id, in `X-Colloquy-User` (and as `user`, `openai`); `token`: the caller's own token, in `X-Colloquy-User-Token`, and as `Authorization: Bearer …` where AGENT_API_KEY isn't set",
+        "What the agent learns of who asks, for retrieval that filters per user. `id`: the user's id, in `X-Colloquy-User` (and as `user`, `openai`); `token`: the caller's own token, in `X-Colloquy-User-Token`, and as `Authorization: Bearer …` where there is no AGENT_API_KEY",
     ),
     setting("AGENT_CONNECT_SECONDS", "5", "To reach the agent, TLS included"),
     setting("AGENT_FIRST_BYTE_SECONDS", "60", "Until the first byte of its answer"),
@@ -55,8 +60,8 @@ pub struct AgentConfig {
     pub url: String,
     /// What it speaks.
     pub protocol: AgentProtocol,
-    /// Its key. Never printed.
-    pub api_key: Option<String>,
+    /// Its key.
+    pub api_key: Option<Secret>,
     /// The model to ask for.
     pub model: Option<String>,
     /// Further headers. May hold secrets: never printed.
@@ -134,8 +139,8 @@ impl AgentConfig {
         let protocol = protocols[reader.word("AGENT_PROTOCOL", ["openai", "ui-message-stream"])];
         let send_users = [SendUser::Nothing, SendUser::Id, SendUser::Token];
         let send_user = send_users[reader.word("AGENT_SEND_USER", ["none", "id", "token"])];
-        let api_key = reader.get("AGENT_API_KEY");
-        if api_key.as_deref().is_some_and(|key| HeaderValue::from_str(key).is_err()) {
+        let api_key = reader.secret("AGENT_API_KEY", "AGENT_API_KEY_SECRET_ARN");
+        if matches!(&api_key, Some(Secret::Text(key)) if HeaderValue::from_str(key).is_err()) {
             reader.faults.push("AGENT_API_KEY has characters that no header may have".to_owned());
         }
         Self {

@@ -7,11 +7,9 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::pin::Pin;
 use std::str::FromStr;
 use std::time::Duration;
 
-use deadpool_postgres::Connect;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -20,6 +18,7 @@ use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Client, Config, Error, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::secret::connection_url;
 use crate::config::is_loopback;
 use crate::tls;
 
@@ -33,10 +32,6 @@ pub(super) struct Address {
 /// What is wrong with a URL, completing "the URL …". Never holds the URL: there is a password in it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct BadAddress(Cow<'static, str>);
-
-impl BadAddress {
-    pub(super) const NO_RUNTIME: Self = Self(Cow::Borrowed("needs a tokio runtime"));
-}
 
 impl fmt::Display for BadAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -129,6 +124,13 @@ impl Address {
         Ok(Self { config, tls })
     }
 
+    /// Reads a secret's text: a URL, or JSON. Fails with what is wrong, completing "the secret …".
+    pub(super) fn of_secret(text: &str, connect_timeout: Duration) -> Result<Self, String> {
+        let url = connection_url(text)?;
+        Self::parse(&url, connect_timeout).map_err(|bad| format!("holds a URL that {bad}"))
+    }
+
+    /// What the driver is given.
     pub(super) fn config(&self) -> &Config {
         &self.config
     }
@@ -153,16 +155,6 @@ impl Address {
             let (client, connection) = self.config.connect(NoTls).await?;
             Ok((client, tokio::spawn(drive(connection))))
         }
-    }
-}
-
-/// The pool gives its own configuration, which is a copy of this one.
-impl Connect for Address {
-    fn connect(
-        &self,
-        _: &Config,
-    ) -> Pin<Box<dyn Future<Output = Result<(Client, JoinHandle<()>), Error>> + Send + '_>> {
-        Box::pin(self.connect())
     }
 }
 

@@ -10,9 +10,10 @@ use std::io;
 use deadpool_postgres::PoolError;
 use tokio_postgres::error::{DbError, Severity};
 
-use self::verdict::{Answer, Resend, Verdict, judge};
+use self::verdict::{Answer, Resend, Verdict, judge, refuses_the_password};
 use super::pipeline::Access;
 use crate::error::{Code, Error, Fault, Place};
+use crate::secrets::Unread;
 
 /// How far a request had come when it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,8 @@ enum Cause {
     NoAnswer,
     /// The connection's role may do too much.
     Refused(Cow<'static, str>),
+    /// Where the database is and who signs in is kept elsewhere, and can't be had.
+    NoSecret(Unread),
 }
 
 impl Failure {
@@ -55,10 +58,21 @@ impl Failure {
         match &self.cause {
             Cause::Refused(_) => Verdict::no_connection(30),
             Cause::NoAnswer => Verdict::no_connection(1),
+            Cause::NoSecret(unread) => Verdict::no_connection(unread.retry_after),
             Cause::Postgres(error) => match error.as_db_error() {
                 Some(db) => judge(self.stage, db.code().code(), db.message(), db.constraint()),
                 None => Verdict::without_code(self.stage, lost_connection(error)),
             },
+        }
+    }
+
+    /// Whether the database refused who wanted to sign in.
+    pub(super) fn refuses_the_password(&self) -> bool {
+        match &self.cause {
+            Cause::Postgres(error) if self.stage == Stage::Connect => {
+                error.as_db_error().is_some_and(|db| refuses_the_password(db.code().code(), db.message()))
+            }
+            _ => false,
         }
     }
 
@@ -145,6 +159,12 @@ impl From<PoolError> for Failure {
     }
 }
 
+impl From<Unread> for Failure {
+    fn from(unread: Unread) -> Self {
+        Self { stage: Stage::Connect, cause: Cause::NoSecret(unread) }
+    }
+}
+
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         failure.at(Access::Read)
@@ -165,6 +185,7 @@ impl fmt::Display for Failure {
         match &self.cause {
             Cause::NoAnswer => f.write_str("no connection in time"),
             Cause::Refused(text) => f.write_str(text),
+            Cause::NoSecret(unread) => unread.fmt(f),
             Cause::Postgres(error) => match error.as_db_error() {
                 Some(db) => write_db_error(f, db),
                 None => match error.source() {

@@ -1,17 +1,27 @@
 //! Connections: as many as the environment serves requests at a time, each replaced when it is dead.
 
 use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
 
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, RecyclingMethod, Runtime, Timeouts};
-use tokio_postgres::Client;
+use deadpool_postgres::{Connect, Hook, HookError, Manager, ManagerConfig, Object, RecyclingMethod, Runtime, Timeouts};
+use tokio::task::JoinHandle;
+use tokio_postgres::{Client, Config, Error, NoTls};
 
-use super::address::{Address, BadAddress};
+use super::address::Address;
 use super::failure::Failure;
-use crate::config::DatabaseConfig;
+use crate::config::{DatabaseConfig, Secret};
 use crate::metrics;
+use crate::secrets::Credential;
 
 /// The connections.
-pub(super) struct Pool(deadpool_postgres::Pool);
+pub(super) struct Pool {
+    connections: deadpool_postgres::Pool,
+    address: Arc<Credential<Address>>,
+}
+
+/// Opens connections to the address that holds at the moment.
+struct Connector(Arc<Credential<Address>>);
 
 /// Which role this is, and whether row-level security binds it.
 const ROLE: &str = "
@@ -23,40 +33,83 @@ const ROLE: &str = "
     from pg_catalog.pg_roles r where r.rolname = current_user";
 
 impl Pool {
-    pub(super) fn new(config: &DatabaseConfig) -> Result<Self, BadAddress> {
-        let address = Address::parse(&config.url, config.connect_timeout)?;
+    /// Fails with what is wrong with `DATABASE_URL`, of which it doesn't repeat the name.
+    pub(super) fn new(config: &DatabaseConfig) -> Result<Self, String> {
+        let connect_timeout = config.connect_timeout;
+        let is_url = matches!(config.url, Secret::Text(_));
+        let address = Arc::new(Credential::new(&config.url, move |text| {
+            if is_url {
+                Address::parse(text, connect_timeout).map_err(|bad| bad.to_string())
+            } else {
+                Address::of_secret(text, connect_timeout)
+            }
+        })?);
         // `Fast`: a statement to prove a connection would be a second round trip of every request.
         let manager = Manager::from_connect(
-            address.config().clone(),
-            address,
+            Config::new(),
+            Connector(Arc::clone(&address)),
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
-        let pool = deadpool_postgres::Pool::builder(manager)
+        let connections = deadpool_postgres::Pool::builder(manager)
             .max_size(config.pool_size)
-            .timeouts(Timeouts { wait: None, create: Some(config.connect_timeout), recycle: None })
+            .timeouts(Timeouts { wait: None, create: Some(connect_timeout), recycle: None })
             .runtime(Runtime::Tokio1)
             .post_create(Hook::async_fn(|client, _| Box::pin(refuse_powerful_roles(client))))
             .pre_recycle(Hook::async_fn(|client, _| Box::pin(notice_a_closed_connection(client))))
             .build()
-            .map_err(|_| BadAddress::NO_RUNTIME)?;
-        Ok(Self(pool))
+            .map_err(|_| "needs a tokio runtime")?;
+        Ok(Self { connections, address })
     }
 
-    /// A connection for one request.
+    /// A connection for one request. Where the database refuses the password, the secret is read once more, and if there
+    /// is another one, that is tried.
     pub(super) async fn lease(&self) -> Result<Lease, Failure> {
         let refused = |_: &_| metrics::record(metrics::Event::DatabaseRefused);
-        Ok(Lease(Some(self.0.get().await.inspect_err(refused)?)))
+        self.connection().await.inspect_err(refused).map(|connection| Lease(Some(connection)))
+    }
+
+    async fn connection(&self) -> Result<Object, Failure> {
+        let address = self.address.get().await?;
+        match self.connections.get().await.map_err(Failure::from) {
+            Err(failure) if failure.refuses_the_password() && self.address.after(&address).await.is_some() => {
+                tracing::info!("the database's secret was rotated");
+                Ok(self.connections.get().await?)
+            }
+            connection => connection,
+        }
+    }
+
+    /// Lets the next request read a secret at once that a start couldn't.
+    pub(super) async fn try_again_at_once(&self) {
+        self.address.waive_pause().await;
     }
 
     /// Ends the connections that wait for a request.
     pub(super) fn forget_idle(&self) {
-        self.0.retain(|_, _| false);
+        self.connections.retain(|_, _| false);
     }
 }
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool").field("status", &self.0.status()).finish_non_exhaustive()
+        f.debug_struct("Pool").field("status", &self.connections.status()).finish_non_exhaustive()
+    }
+}
+
+/// Not to the configuration that the pool gives: that is an empty one, since the secret may not have been read yet.
+impl Connect for Connector {
+    fn connect(
+        &self,
+        nowhere: &Config,
+    ) -> Pin<Box<dyn Future<Output = Result<(Client, JoinHandle<()>), Error>> + Send + '_>> {
+        let (address, nowhere) = (self.0.held(), nowhere.clone());
+        Box::pin(async move {
+            match address {
+                Some(address) => address.connect().await,
+                // Nobody leases a connection before there is an address. This is the driver's word that a host is missing.
+                None => nowhere.connect(NoTls).await.map(|(client, _)| (client, tokio::spawn(async {}))),
+            }
+        })
     }
 }
 
@@ -106,7 +159,7 @@ async fn refuse_powerful_roles(client: &Client) -> Result<(), HookError> {
     for (column, power) in powers {
         if row.try_get(column).map_err(read)? {
             return Err(HookError::message(format!(
-                "DATABASE_URL's role {role} {power}, so row-level security can't hold; use colloquy_app"
+                "the role {role} {power}, so row-level security can't hold; use colloquy_app"
             )));
         }
     }

@@ -6,8 +6,10 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::{Value, json};
 
 use super::{StartError, block_on, log_from_here};
-use crate::config::MigrateConfig;
-use crate::db::migrate::migrate;
+use crate::config::{MigrateConfig, Secret, StoredSecret};
+use crate::db::migrate::{Report, migrate};
+use crate::db::{app_password, connection_url};
+use crate::secrets::text;
 
 /// Serves the function `migrate` until its environment ends.
 #[must_use]
@@ -20,7 +22,7 @@ async fn start() -> Result<(), StartError> {
     log_from_here(config.as_ref().map_or(tracing::Level::INFO, |config| config.log_level));
     let config = config?;
     lambda_runtime::run(service_fn(|_: LambdaEvent<Value>| async {
-        let migrated = migrate(&config.owner_url, config.app_password.as_deref()).await;
+        let migrated = run(&config).await;
         // Whoever invokes it may manage the deployment, so that the cause goes there as well as into the log.
         migrated
             .map(|report| {
@@ -28,7 +30,27 @@ async fn start() -> Result<(), StartError> {
                 json!({"applied": report.applied})
             })
             .inspect_err(|error| tracing::error!(cause = %error, "not migrated"))
-            .map_err(lambda_runtime::Error::from)
     }))
     .await
+}
+
+/// Secrets are read anew each time: this is invoked once in a deployment.
+async fn run(config: &MigrateConfig) -> Result<Report, StartError> {
+    let owner = text(&config.owner_url).await?;
+    let url = match &config.owner_url {
+        Secret::Text(_) => owner.as_str().into(),
+        Secret::Stored(stored) => connection_url(&owner).map_err(|bad| malformed(stored, &bad))?,
+    };
+    let password = match &config.app_password {
+        None => None,
+        Some(secret @ Secret::Text(_)) => Some(text(secret).await?),
+        Some(secret @ Secret::Stored(stored)) => {
+            Some(app_password(&text(secret).await?).map_err(|bad| malformed(stored, &bad))?)
+        }
+    };
+    Ok(migrate(&url, password.as_deref()).await?)
+}
+
+fn malformed(secret: &StoredSecret, bad: &str) -> StartError {
+    format!("the secret of {} {bad}", secret.setting).into()
 }

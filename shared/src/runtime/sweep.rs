@@ -6,9 +6,7 @@ use std::process::ExitCode;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::{Value, json};
 
-use super::{StartError, block_on, log_from_here};
-use crate::config::Config;
-use crate::db::Db;
+use super::{StartError, block_on, settings};
 use crate::error::Error;
 use crate::metrics;
 
@@ -24,11 +22,7 @@ pub fn serve_sweep() -> ExitCode {
 }
 
 async fn start() -> Result<(), StartError> {
-    let config = Config::from_env();
-    log_from_here(config.as_ref().map_or(tracing::Level::INFO, |config| config.log_level));
-    let config = config?;
-    metrics::record_for(config.metrics_stack);
-    let db = Db::new(&config.database)?;
+    let (config, db) = settings()?;
     let replay = config.chat.replay;
     lambda_runtime::run(service_fn(|_: LambdaEvent<Value>| async {
         let (mut runs, mut chunks) = (0, 0);

@@ -198,7 +198,7 @@ async fn nothing_that_is_printed_holds_a_secret() {
     let history = [said(Role::User, QUESTION)];
     let asked = prompt(&history);
     let stream = scene.agent.ask(asked).await.unwrap();
-    let mut config = AgentConfig { api_key: Some(KEY.to_owned()), ..AgentConfig::at("http://127.0.0.1:1/?canary") };
+    let mut config = AgentConfig { api_key: Some(KEY.into()), ..AgentConfig::at("http://127.0.0.1:1/?canary") };
     secrets(&mut config);
     let mut away = scene;
     away.server.stop().await;

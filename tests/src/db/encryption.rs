@@ -8,7 +8,7 @@ use crate::support::database::{Database, Kind, on};
 
 fn with_parameters(database: &Database, parameters: &str) -> Db {
     let url = database.app_url.split_once('?').map_or(database.app_url.as_str(), |(url, _)| url);
-    Db::new(&DatabaseConfig { url: format!("{url}?{parameters}"), ..database.config() }).unwrap()
+    Db::new(&DatabaseConfig { url: format!("{url}?{parameters}").into(), ..database.config() }).unwrap()
 }
 
 /// Whether the functions' session is encrypted; none where there is no session.

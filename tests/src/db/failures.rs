@@ -106,7 +106,7 @@ async fn before_the_migrations_it_is_a_503() {
 async fn a_wrong_password_is_a_503_and_no_secret_is_told() {
     on(Kind::Postgres18, async |database: Database| {
         let (role, host) = database.app_url.split_once('@').unwrap();
-        let config = shared::config::DatabaseConfig { url: format!("{role}wrong@{host}"), ..database.config() };
+        let config = shared::config::DatabaseConfig { url: format!("{role}wrong@{host}").into(), ..database.config() };
         let db = shared::db::Db::new(&config).unwrap();
         let error = db.health().await.unwrap_err();
         assert_eq!((error.code, retry_after(&error)), (Code::Unavailable, Some("30")));

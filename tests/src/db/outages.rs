@@ -72,7 +72,7 @@ async fn a_server_that_accepts_and_says_nothing_is_a_503() {
         let (proxy, _) = behind_a_proxy(&database).await;
         proxy.turn(Weather::BlackHole);
         let config = DatabaseConfig {
-            url: proxy.through(&database.app_url),
+            url: proxy.through(&database.app_url).into(),
             connect_timeout: Duration::from_millis(200),
             ..database.config()
         };

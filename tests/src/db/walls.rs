@@ -167,7 +167,7 @@ async fn a_claim_ends_with_its_transaction() {
 
 /// A database that is asked through such a URL.
 fn asked_as(database: &Database, url: &str) -> Db {
-    Db::new(&DatabaseConfig { url: url.to_owned(), ..database.config() }).unwrap()
+    Db::new(&DatabaseConfig { url: url.into(), ..database.config() }).unwrap()
 }
 
 async fn is_refused(db: &Db, word: &str) {

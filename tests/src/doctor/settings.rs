@@ -103,7 +103,7 @@ async fn a_file_gives_what_the_environment_lacks() {
 async fn without_a_utf_8_locale_it_speaks_ascii() {
     let settings = [("LANG", "C"), ("AUTH_URL", setup().auth_url.as_str())];
     let said = doctor(&settings).await;
-    said.expect("x", &["DATABASE_URL is not set ->"]).expect("+", &["verifies tokens"]);
+    said.expect("x", &["DATABASE_URL is not set, nor is DATABASE_SECRET_ARN ->"]).expect("+", &["verifies tokens"]);
 }
 
 #[tokio::test]

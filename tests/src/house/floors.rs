@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floor of each module of `shared`, the ground floor being 0.
-const FLOORS: [(&str, u8); 15] = [
+const FLOORS: [(&str, u8); 16] = [
     ("error", 0),
     ("model", 0),
     ("id", 0),
@@ -12,14 +12,15 @@ const FLOORS: [(&str, u8); 15] = [
     ("metrics", 0),
     ("tls", 0),
     ("config", 1),
-    ("auth", 2),
-    ("db", 2),
-    ("ui_stream", 2),
-    ("agent", 2),
-    ("relay", 3),
-    ("http", 4),
-    ("runtime", 4),
-    ("lib", 5),
+    ("secrets", 2),
+    ("auth", 3),
+    ("db", 3),
+    ("ui_stream", 3),
+    ("agent", 3),
+    ("relay", 4),
+    ("http", 5),
+    ("runtime", 5),
+    ("lib", 6),
 ];
 
 fn floor(module: &str) -> u8 {

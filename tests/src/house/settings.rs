@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use shared::config::{AgentProtocol, Config, CorsOrigins, SendUser, settings};
+use shared::config::{AgentProtocol, Config, CorsOrigins, Secret, SendUser, settings};
 
 const README: &str = include_str!("../../../README.md");
 
@@ -67,7 +67,10 @@ fn the_rest_can_be_set_and_empty_is_not_set() {
 
 #[test]
 fn what_is_missing_or_malformed_is_told_at_once() {
-    assert_eq!(read(&[]).expect_err("faults"), ["AUTH_URL is not set", "DATABASE_URL is not set"]);
+    assert_eq!(
+        read(&[]).expect_err("faults"),
+        ["AUTH_URL is not set", "DATABASE_URL is not set, nor is DATABASE_SECRET_ARN"]
+    );
     let bad = [
         ("AUTH_URL", "http://app.example.com/api/auth"),
         ("DATABASE_URL", "postgresql://x"),
@@ -80,6 +83,39 @@ fn what_is_missing_or_malformed_is_told_at_once() {
     let faults = read(&bad).expect_err("faults");
     let named: Vec<&str> = faults.iter().map(|fault| fault.split(' ').next().expect("a name")).collect();
     assert_eq!(named, ["AUTH_URL", "JWKS_URL", "JWKS_TTL_SECONDS", "CORS_ORIGINS", "BASE_PATH", "LOG_LEVEL"]);
+}
+
+#[test]
+fn a_secret_is_a_text_or_where_one_is_kept() {
+    const ARN: &str = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:colloquy/app-AbCdEf";
+    let at = |arn| [("DATABASE_SECRET_ARN", arn), REQUIRED[1], ("AGENT_URL", "https://agent.example.com/v1")];
+    let config = read(&[&at(ARN)[..], &[("AGENT_API_KEY_SECRET_ARN", ARN)]].concat()).expect("good settings");
+    let Secret::Stored(stored) = &config.database.url else { panic!("{:?}", config.database.url) };
+    assert_eq!(
+        (stored.setting, stored.arn.as_str(), stored.region.as_str()),
+        ("DATABASE_SECRET_ARN", ARN, "eu-central-1")
+    );
+    assert!(matches!(config.agent.expect("an agent").api_key, Some(Secret::Stored(_))));
+
+    let twice = [("DATABASE_URL", "postgresql://x"), ("AGENT_API_KEY", "canary"), ("AGENT_API_KEY_SECRET_ARN", ARN)];
+    let faults = read(&[&at(ARN)[..], &twice].concat()).expect_err("faults");
+    assert_eq!(
+        faults,
+        [
+            "DATABASE_URL and DATABASE_SECRET_ARN are both set, where one would do",
+            "AGENT_API_KEY and AGENT_API_KEY_SECRET_ARN are both set, where one would do"
+        ]
+    );
+    for bad in [
+        "colloquy/app",
+        "arn:aws:s3:::canary",
+        "arn:aws:secretsmanager::123456789012:secret:x",
+        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:",
+        "postgresql://canary:canary@canary/canary",
+    ] {
+        let faults = read(&at(bad)).expect_err("faults");
+        assert_eq!(faults, ["DATABASE_SECRET_ARN is not the ARN of a secret"], "{bad}");
+    }
 }
 
 #[test]

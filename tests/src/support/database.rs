@@ -112,7 +112,7 @@ impl Database {
     /// Settings with one connection.
     pub(crate) fn config(&self) -> DatabaseConfig {
         DatabaseConfig {
-            url: self.app_url.clone(),
+            url: self.app_url.as_str().into(),
             pool_size: 1,
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(30),

@@ -19,7 +19,7 @@ pub(crate) async fn behind_a_proxy(database: &Database) -> (Proxy, Db) {
 pub(crate) async fn behind_a_proxy_within(database: &Database, request_timeout: Duration) -> (Proxy, Db) {
     let proxy = Proxy::before(&database.app_url).await;
     let url = proxy.through(&database.app_url);
-    let db = Db::new(&DatabaseConfig { url, request_timeout, ..database.config() }).expect("a good URL");
+    let db = Db::new(&DatabaseConfig { url: url.into(), request_timeout, ..database.config() }).expect("a good URL");
     (proxy, db)
 }
 

@@ -37,7 +37,12 @@ async fn models(agent: &AgentConfig, place: &str, client: &reqwest::Client, repo
     }
     let mut request = client.get(url);
     if let Some(key) = &agent.api_key {
-        request = request.bearer_auth(key);
+        match shared::secrets::text(key).await {
+            Ok(key) => request = request.bearer_auth(key.trim()),
+            Err(unread) => {
+                return report.wrong(unread.to_string(), "give this shell credentials that may read the secret");
+            }
+        }
     }
     for (name, value) in &agent.headers {
         request = request.header(name, value);

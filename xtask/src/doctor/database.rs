@@ -1,10 +1,11 @@
 //! The database: whether it can be reached, as whom, and whether its schema is this release's.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use shared::config::{DatabaseConfig, is_loopback};
-use shared::db::Db;
+use shared::config::{DatabaseConfig, Secret, is_loopback};
 use shared::db::inspect::{Inspection, NotInspected, Power, Route, Schema, inspect, route};
+use shared::db::{Db, connection_url};
 
 use super::report::{Report, quoted};
 use super::settings::Settings;
@@ -13,9 +14,13 @@ use super::settings::Settings;
 const REACH: Duration = Duration::from_secs(5);
 
 pub(super) async fn check(settings: &Settings, report: &mut Report) {
-    if let Some(config) = settings.config.as_ref().filter(|_| settings.are_good(&["DATABASE_URL"])) {
+    if let Some(config) =
+        settings.config.as_ref().filter(|_| settings.are_good(&["DATABASE_URL", "DATABASE_SECRET_ARN"]))
+    {
         let database = &config.database;
-        if let Some(found) = reach("DATABASE_URL", &database.url, database.connect_timeout, report).await {
+        if let Some((setting, url)) = url(&database.url, report).await
+            && let Some(found) = reach(setting, &url, database.connect_timeout, report).await
+        {
             functions_role(&found, report);
             schema(&found, report);
             if found.powers.is_empty() && found.schema != Schema::None {
@@ -29,6 +34,25 @@ pub(super) async fn check(settings: &Settings, report: &mut Report) {
         owners_role(&found, report);
         if let Schema::Known { .. } = found.schema {
             schema(&found, report);
+        }
+    }
+}
+
+/// The functions' URL, and the setting that it comes from.
+async fn url(secret: &Secret, report: &mut Report) -> Option<(&'static str, String)> {
+    let stored = match secret {
+        Secret::Text(url) => return Some(("DATABASE_URL", url.clone())),
+        Secret::Stored(stored) => stored,
+    };
+    let read = shared::secrets::text(secret).await.map_err(|unread| unread.to_string());
+    match read.and_then(|text| connection_url(&text).map(Cow::into_owned)) {
+        Ok(url) => Some((stored.setting, url)),
+        Err(cause) => {
+            report.wrong(
+                format!("{}: {cause}", stored.setting),
+                "give this shell credentials that may read the secret, and the secret a URL or AWS's JSON",
+            );
+            None
         }
     }
 }
@@ -104,7 +128,7 @@ fn way(setting: &str, found: &Route, report: &mut Report) {
             "use the same host without -pooler",
         );
     }
-    if setting == "DATABASE_URL" && found.neon && !found.pooler {
+    if setting != "MIGRATE_DATABASE_URL" && found.neon && !found.pooler {
         report.doubtful(
             "DATABASE_URL names Neon's direct host: each environment of each function takes one of its few connections",
             "put -pooler behind the endpoint's id: ep-...-pooler....neon.tech",

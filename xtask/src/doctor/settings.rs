@@ -58,8 +58,12 @@ impl Settings {
 
     /// The settings, with harmless ones in the place of these, so that the others can be checked all the same.
     fn config_without(&self, faulty: &[String]) -> Result<Config, BadConfig> {
+        let is_faulty = |name: &str| faulty.iter().any(|it| it == name);
         Config::read(&|name| match name {
-            _ if !faulty.iter().any(|it| it == name) => self.values.get(name).cloned(),
+            // One of the two has to be there, and no more than one may.
+            "DATABASE_SECRET_ARN" if is_faulty("DATABASE_URL") || is_faulty(name) => None,
+            "DATABASE_URL" if is_faulty("DATABASE_SECRET_ARN") => Some("postgresql://database.invalid".to_owned()),
+            _ if !is_faulty(name) => self.values.get(name).cloned(),
             "AUTH_URL" => Some("https://auth.invalid".to_owned()),
             "DATABASE_URL" => Some("postgresql://database.invalid".to_owned()),
             _ => None,

@@ -110,6 +110,13 @@ pub(super) fn judge(stage: Stage, sqlstate: &str, message: &str, constraint: Opt
     Verdict { answer, resend }
 }
 
+/// Whether a server refuses the password of who connects, or the role itself: reason to ask for a newer secret. Poolers and
+/// Neon's proxy have codes of their own for it, but PostgreSQL's words.
+pub(super) fn refuses_the_password(sqlstate: &str, message: &str) -> bool {
+    const WORDS: [&str; 2] = ["password authentication failed", "SASL authentication failed"];
+    sqlstate.starts_with("28") || WORDS.iter().any(|words| message.contains(words))
+}
+
 /// Neon's proxy, by its messages. Its texts reach only who connects.
 /// <https://neon.com/docs/connect/connection-errors>
 fn judge_proxy(stage: Stage, message: &str) -> Verdict {
@@ -177,6 +184,24 @@ mod tests {
             assert_eq!(judged(Stage::Connect, sqlstate), (Away(30), Never), "{sqlstate}");
         }
         assert_eq!(judged(Stage::Connect, "08P01"), (Away(1), Always), "nothing was sent yet");
+    }
+
+    #[test]
+    fn a_refused_password_is_understood_from_every_server() {
+        for (sqlstate, message) in [
+            ("28P01", "password authentication failed for user \"colloquy_app\""),
+            ("28000", "role \"colloquy_app\" is not permitted to log in"),
+            ("08P01", "password authentication failed"),
+            ("08P01", "SASL authentication failed"),
+            ("XX000", "password authentication failed for user 'colloquy_app'"),
+        ] {
+            assert!(refuses_the_password(sqlstate, message), "{sqlstate} {message}");
+        }
+        for (sqlstate, message) in
+            [("XX000", "The endpoint is disabled"), ("08P01", "no more connections"), ("3D000", "")]
+        {
+            assert!(!refuses_the_password(sqlstate, message), "{sqlstate} {message}");
+        }
     }
 
     #[test]
