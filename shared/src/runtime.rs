@@ -3,6 +3,7 @@
 mod answer;
 mod door;
 mod event;
+mod init_error;
 mod migrate;
 #[cfg(target_os = "linux")]
 mod nodelay;
@@ -65,11 +66,20 @@ pub fn serve(function: impl Into<Function>, router: Router<App>) -> ExitCode {
 fn block_on(name: &'static str, function: impl Future<Output = Result<(), StartError>>) -> ExitCode {
     // One request at a time needs one thread: a second costs more CPU per request than it saves.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    match runtime.map_err(StartError::from).and_then(|runtime| runtime.block_on(function)) {
+    let failed = |error: &StartError| {
+        tracing::error!(function = name, cause = %error, "can't start");
+        ExitCode::FAILURE
+    };
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.into()),
+    };
+    match runtime.block_on(function) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(function = name, cause = %error, "can't start");
-            ExitCode::FAILURE
+            let code = failed(&error);
+            runtime.block_on(init_error::tell(&error));
+            code
         }
     }
 }

@@ -3,6 +3,7 @@
 mod concurrency;
 mod events;
 mod freezing;
+mod init_errors;
 mod journeys;
 mod logs;
 mod metrics;
