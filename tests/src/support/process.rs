@@ -84,6 +84,11 @@ pub(crate) fn thaw(process: &Child) {
     kill_process(id(process), Signal::CONT).expect("continued");
 }
 
+/// The memory that it holds, in kB.
+pub(crate) fn rss(process: &Child) -> u64 {
+    status(process, "VmRSS:").strip_suffix(" kB").and_then(|kilobytes| kilobytes.parse().ok()).expect("a size")
+}
+
 /// A line of what Linux tells of a process.
 fn status(process: &Child, name: &str) -> String {
     let status = std::fs::read_to_string(format!("/proc/{}/status", id(process))).expect("a process that runs");
