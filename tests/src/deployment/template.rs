@@ -1,7 +1,10 @@
 //! The template as `CloudFormation` gets it: transformed by AWS's own translator, then evaluated for a set of parameters.
 
+mod breaking;
 mod evaluate;
 mod lint;
+mod policy;
+mod rules;
 
 use std::process::Command;
 
@@ -67,8 +70,8 @@ pub(crate) struct Route {
     pub(crate) function: String,
     /// The alias that is called, if one is.
     pub(crate) alias: Option<String>,
-    /// Whether the function streams its answer.
-    pub(crate) streams: bool,
+    /// Whether the answer is streamed; nothing where the gateway and the function are told different things.
+    pub(crate) streams: Option<bool>,
     /// How long API Gateway waits.
     pub(crate) timeout_millis: u64,
 }
@@ -92,9 +95,9 @@ pub(crate) fn routes(stack: &Stack) -> Vec<Route> {
             };
             let function = function.strip_prefix(&format!("{}-", Stack::NAME)).unwrap_or_default().to_owned();
             let streams = match (end, integration["responseTransferMode"].as_str()) {
-                ("response-streaming-invocations", Some("STREAM")) => true,
-                ("invocations", None) => false,
-                other => panic!("{method} {path} is neither streamed nor buffered: {other:?}"),
+                ("response-streaming-invocations", Some("STREAM")) => Some(true),
+                ("invocations", None) => Some(false),
+                _ => None,
             };
             let timeout_millis = integration["timeoutInMillis"].as_u64().unwrap_or_default();
             routes.push(Route { method, path: path.clone(), function, alias, streams, timeout_millis });

@@ -76,7 +76,7 @@ fn the_template_has_every_endpoint_as_a_function() {
         template::routes(&stack).into_iter().partition(|route| route.method == "ANY");
     for route in &declared {
         let streams = functions::endpoints().iter().any(|endpoint| endpoint.name == route.function && endpoint.streams);
-        assert_eq!(route.streams, streams, "{route:?}");
+        assert_eq!(route.streams, Some(streams), "{route:?}");
     }
     let declared: BTreeSet<Named> =
         declared.into_iter().map(|route| (route.function, route.method, route.path)).collect();

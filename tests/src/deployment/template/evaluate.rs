@@ -44,6 +44,11 @@ impl Stack {
         kept
     }
 
+    /// A parameter's value.
+    pub(crate) fn parameter(&self, name: &str) -> &str {
+        self.parameters.get(name).unwrap_or_else(|| panic!("no parameter is named {name}"))
+    }
+
     /// A resource's properties; null where there is no such resource.
     pub(crate) fn properties(&self, resource: &str) -> &Value {
         self.resources.get(resource).map_or(&Value::Null, |resource| &resource["Properties"])
