@@ -6,7 +6,9 @@ mod lint;
 mod policy;
 mod rules;
 
+use std::collections::BTreeMap;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Map, Value, json};
 
@@ -48,8 +50,14 @@ pub(crate) fn everything() -> Value {
     parameters
 }
 
-/// The template after SAM's transformation, which reads some of the parameters.
+/// The template after SAM's transformation, which reads some of the parameters. Once for the same ones: it takes seconds.
 pub(crate) fn transformed(parameters: &Value) -> Value {
+    static TRANSFORMED: Mutex<BTreeMap<String, Value>> = Mutex::new(BTreeMap::new());
+    let mut transformed = TRANSFORMED.lock().unwrap_or_else(PoisonError::into_inner);
+    transformed.entry(parameters.to_string()).or_insert_with(|| transform(parameters)).clone()
+}
+
+fn transform(parameters: &Value) -> Value {
     let output = Command::new(setup().python("python"))
         .args([concat!(env!("CARGO_MANIFEST_DIR"), "/src/deployment/transform.py"), TEMPLATE, &parameters.to_string()])
         .env("AWS_DEFAULT_REGION", "eu-central-1")
