@@ -72,12 +72,29 @@ impl Outbox {
 mod tests {
     use super::*;
 
+    fn delta() -> Chunk {
+        Chunk::TextDelta { id: "t".to_owned(), delta: "a".to_owned(), provider_metadata: None }
+    }
+
+    #[test]
+    fn what_waits_is_due_by_its_age_and_at_once_by_its_size() {
+        let (mut outbox, now, longest) = (Outbox::default(), Instant::now(), Duration::from_millis(200));
+        assert_eq!(outbox.due(longest, 10), None);
+        outbox.push(&delta(), 6, now);
+        assert_eq!(outbox.due(longest, 10), Some(now + longest));
+        outbox.push(&delta(), 4, now + longest / 2);
+        assert_eq!(outbox.due(longest, 10), Some(now));
+        outbox.seal();
+        assert_eq!(outbox.due(longest, 10), None);
+        outbox.push(&delta(), 4, now + longest);
+        assert_eq!(outbox.due(longest, 10), Some(now + longest * 2));
+    }
+
     #[test]
     fn what_is_stored_is_not_sent_again_and_nothing_else_is_dropped() {
         let mut outbox = Outbox::default();
-        for text in ["a", "b", "c"] {
-            let delta = Chunk::TextDelta { id: "t".to_owned(), delta: text.to_owned(), provider_metadata: None };
-            outbox.push(&delta, 1, Instant::now());
+        for _ in 0..3 {
+            outbox.push(&delta(), 1, Instant::now());
             outbox.seal();
         }
         outbox.stored_before(2);

@@ -240,3 +240,53 @@ async fn a_conversation_deleted_meanwhile_ends_its_answer() {
     assert_eq!((&stream.terminal()["type"], &reader.terminal()["type"]), (&"error".into(), &"error".into()));
     assert_eq!(api.count("select count(*) from messages").await, 0);
 }
+
+/// The last frame tells that the answer is stored: until it is, there is none, and the reader is kept waiting.
+#[tokio::test]
+async fn the_last_frame_waits_until_the_answer_is_stored() {
+    let api = Api::new().await;
+    let user = api.user().await;
+    let keep_alive = std::time::Duration::from_millis(100);
+    let (proxy, instance) = behind_a_proxy(&api, &user, |config| config.chat.keep_alive = keep_alive).await;
+    let hold = unique("last").replace(' ', "-");
+    let mut stream = held(&instance, &hold).await;
+    proxy.turn(Weather::Refusing);
+    proxy.cut();
+    release(&hold).await;
+    stream.until("text-end").await;
+    let refused = proxy.refused();
+    eventually("the end's first attempts", async || (proxy.refused() > refused + 2).then_some(())).await;
+    eventually("a keep-alive", async || stream.is_kept_alive().await.then_some(())).await;
+    assert_eq!(api.count("select count(*) from messages where status = 'in_progress'").await, 1);
+    proxy.turn(Weather::Fair);
+    let stream = stream.rest().await;
+    let is_terminal =
+        |frame: &&serde_json::Value| ["finish", "abort", "error"].iter().any(|kind| frame["type"] == *kind);
+    assert_eq!(stream.frames.iter().filter(is_terminal).count(), 1, "{:?}", stream.frames.last());
+    assert_eq!(stream.terminal()["type"], "finish");
+}
+
+/// A run that others took for dead ends for its own function, too, whatever its agent still has to say.
+#[tokio::test]
+async fn a_run_that_was_ended_elsewhere_ends_here() {
+    let api = Api::with(|config| {
+        let agent = config.agent.as_mut().expect("an agent");
+        agent.idle_timeout = std::time::Duration::from_mins(10);
+    })
+    .await;
+    let user = api.user().await;
+    let hold = unique("elsewhere").replace(' ', "-");
+    let stream = held(&user, &hold).await;
+    let superuser = api.database.superuser().await;
+    // Its function may renew the lease before anybody meets it.
+    eventually("the end of the run", async || {
+        expire(&superuser).await;
+        user.get("/v1/chat/c").await.expect(StatusCode::OK);
+        (api.count("select count(*) from runs where outcome = 'incomplete'").await == 1).then_some(())
+    })
+    .await;
+    let stream = stream.rest().await;
+    let told = stream.terminal()["errorText"].as_str().expect("a text");
+    assert!(told.contains("ended elsewhere"), "{told}");
+    release(&hold).await;
+}

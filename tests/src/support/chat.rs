@@ -150,9 +150,12 @@ impl Stream {
         self
     }
 
-    /// Whether the next bytes are a comment, which no reader shows.
+    /// Whether the next bytes are a comment, which no reader shows. Frames are kept for later.
     pub(crate) async fn is_kept_alive(&mut self) -> bool {
-        self.body.next().await.is_some_and(|bytes| bytes.is_ok_and(|bytes| bytes.starts_with(b":")))
+        let Some(bytes) = self.body.next().await else { return false };
+        let bytes = bytes.expect("bytes");
+        self.waiting.extend(self.decoder.feed(&bytes).expect("events"));
+        bytes.starts_with(b":")
     }
 
     /// The text so far.
