@@ -260,6 +260,12 @@ impl Reader<'_> {
         if self.faults.is_empty() { Ok(config) } else { Err(BadConfig(self.faults)) }
     }
 
+    /// Whether a host is this machine: for a function in `sam local`, the one around its container, too.
+    fn is_here(&self, host: &str) -> bool {
+        let in_sam_local = || self.get("AWS_SAM_LOCAL").is_some_and(|value| value == "true");
+        is_loopback(host) || (host == AROUND_THE_CONTAINER && in_sam_local())
+    }
+
     /// A URL: https, or http to this machine.
     fn url(&mut self, name: &str, text: String) -> String {
         if text.is_empty() {
@@ -268,7 +274,7 @@ impl Reader<'_> {
         let problem = match reqwest::Url::parse(&text) {
             Err(_) => Some("is not a URL"),
             Ok(url) if url.scheme() == "https" => None,
-            Ok(url) if url.scheme() == "http" && url.host_str().is_some_and(is_loopback) => None,
+            Ok(url) if url.scheme() == "http" && url.host_str().is_some_and(|host| self.is_here(host)) => None,
             Ok(_) => Some("must be https (http only to this machine)"),
         };
         if let Some(problem) = problem {
@@ -277,6 +283,9 @@ impl Reader<'_> {
         text
     }
 }
+
+/// What a container of `sam local` calls the machine that it runs on.
+const AROUND_THE_CONTAINER: &str = "host.docker.internal";
 
 /// Whether a host name or address is this machine.
 #[must_use]

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use shared::config::environment;
 
-use crate::functions::all;
+use crate::functions::{Architecture, all};
 use crate::program::Program;
 use crate::progress::{say, step, warn};
 use crate::tools::PythonPrograms;
@@ -37,31 +37,6 @@ pub(crate) struct Options {
     /// Take `<function>/bootstrap` from this folder and build nothing
     #[arg(long, value_name = "PATH")]
     lambda_dir: Option<PathBuf>,
-}
-
-/// What a function runs on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Architecture {
-    Arm64,
-    X86_64,
-}
-
-impl Architecture {
-    fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "arm64" => Some(Self::Arm64),
-            "x86_64" => Some(Self::X86_64),
-            _ => None,
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        if matches!(self, Self::Arm64) { "arm64" } else { "x86_64" }
-    }
-
-    const fn flag(self) -> &'static str {
-        if matches!(self, Self::Arm64) { "--arm64" } else { "--x86-64" }
-    }
 }
 
 pub(crate) async fn run(options: &Options) -> Result<ExitCode> {

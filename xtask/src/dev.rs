@@ -14,14 +14,21 @@ use crate::tour::ReadyFile;
 use crate::user::User;
 use crate::{agent, auth_server, functions, local_database, migration, ports, tools, tour, workspace};
 
+/// Where the servers are, and whether the database is the last run's.
 #[derive(clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct Servers {
     /// Where the API listens; Better Auth, PostgreSQL and the development agent get the next three ports
     #[arg(long, default_value_t = 9000, value_parser = clap::value_parser!(u16).range(1024..=65532))]
-    port: u16,
+    pub(crate) port: u16,
     /// Begin with an empty database
     #[arg(long)]
     fresh: bool,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    servers: Servers,
     /// Serve release binaries
     #[arg(long)]
     release: bool,
@@ -43,7 +50,7 @@ pub(crate) struct Addresses {
 }
 
 /// What the environment has of its own.
-struct Given {
+pub(crate) struct Given {
     database: Option<String>,
     owner_database: Option<String>,
     auth: Option<String>,
@@ -56,23 +63,12 @@ pub(crate) async fn run(options: &Options, running: &mut Running) -> Result<Exit
         bail!("another `cargo xtask dev` runs in this clone: stop it first");
     };
     let ready_file = options.ready_file.clone().map(ReadyFile::new).transpose()?;
-    let given = Given::read(options.fresh)?;
-    check_port(options.port, options)?;
-    if given.auth.is_none() {
-        check_port(options.auth_port(), options)?;
-    }
-    if given.agent.is_none() {
-        check_port(options.agent_port(), options)?;
-    }
-
+    let given = options.servers.check()?;
     let binaries = if options.release { Profile::Release } else { Profile::Dev }.build().await?;
     let logs = workspace::fresh_logs("dev")?;
-    let (addresses, defaults) = start_servers(options, given, &logs, running).await?;
-    let settings = settings(&defaults, &setting);
-    // Said here once, and not by each instance of each function in its log.
-    Config::read(&|name| settings.iter().find(|(setting, _)| setting == name).map(|(_, value)| value.clone()))?;
+    let (addresses, settings) = options.servers.start(given, &logs, running).await?;
 
-    let gateway = Gateway::start(options.port, &logs, running).await?;
+    let gateway = Gateway::start(options.servers.port, &logs, running).await?;
     say("starting the functions");
     functions::start(&binaries, gateway, options.instances, &settings, &logs, running)?;
     gateway.wait_for_endpoints(&logs, running).await?;
@@ -85,7 +81,7 @@ pub(crate) async fn run(options: &Options, running: &mut Running) -> Result<Exit
 
 /// Starts what isn't given and migrates the database; answers where everything is, and what that makes of the settings.
 async fn start_servers(
-    options: &Options,
+    options: &Servers,
     given: Given,
     logs: &Path,
     running: &mut Running,
@@ -145,7 +141,34 @@ async fn start_servers(
     Ok((addresses, defaults))
 }
 
-impl Options {
+impl Servers {
+    /// What is given, once it is plain that the rest can be started.
+    pub(crate) fn check(&self) -> Result<Given> {
+        let given = Given::read(self.fresh)?;
+        check_port(self.port, self)?;
+        if given.auth.is_none() {
+            check_port(self.auth_port(), self)?;
+        }
+        if given.agent.is_none() {
+            check_port(self.agent_port(), self)?;
+        }
+        Ok(given)
+    }
+
+    /// Starts what isn't given; answers where everything is, and the functions' settings.
+    pub(crate) async fn start(
+        &self,
+        given: Given,
+        logs: &Path,
+        running: &mut Running,
+    ) -> Result<(Addresses, Vec<(String, String)>)> {
+        let (addresses, defaults) = start_servers(self, given, logs, running).await?;
+        let settings = settings(&defaults, &setting);
+        // Said here once, and not by each instance of each function in its log.
+        Config::read(&|name| settings.iter().find(|(setting, _)| setting == name).map(|(_, value)| value.clone()))?;
+        Ok((addresses, settings))
+    }
+
     fn auth_port(&self) -> u16 {
         self.port + 1
     }
@@ -192,7 +215,7 @@ fn settings(defaults: &[(&str, String)], given: &dyn Fn(&str) -> Option<String>)
         .collect()
 }
 
-fn check_port(port: u16, options: &Options) -> Result<()> {
+fn check_port(port: u16, options: &Servers) -> Result<()> {
     if ports::is_free(port) {
         return Ok(());
     }

@@ -21,6 +21,34 @@ pub(crate) fn all() -> Vec<&'static str> {
     endpoints.iter().map(|endpoint| endpoint.name).chain([FALLBACK, "migrate", "sweep"]).collect()
 }
 
+/// What functions run on, as AWS and the template's parameter name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub(crate) enum Architecture {
+    Arm64,
+    #[value(name = "x86_64")]
+    X86_64,
+}
+
+impl Architecture {
+    /// This machine's.
+    pub(crate) const fn here() -> Self {
+        if cfg!(target_arch = "aarch64") { Self::Arm64 } else { Self::X86_64 }
+    }
+
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        [Self::Arm64, Self::X86_64].into_iter().find(|it| it.name() == name)
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
+        if matches!(self, Self::Arm64) { "arm64" } else { "x86_64" }
+    }
+
+    /// The option of `cargo lambda build` that chooses it.
+    pub(crate) const fn flag(self) -> &'static str {
+        if matches!(self, Self::Arm64) { "--arm64" } else { "--x86-64" }
+    }
+}
+
 /// How the functions are built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Profile {

@@ -24,6 +24,8 @@ mod process;
 mod program;
 mod progress;
 mod running;
+mod sam_build;
+mod sam_local;
 mod secrets;
 mod services;
 mod statements;
@@ -57,6 +59,10 @@ enum Command {
     Doctor(doctor::Options),
     /// Give functions of a stack that SAM made new code, faster than `sam deploy`
     Deploy(deploy::Options),
+    /// Build functions for AWS by `sam build`, and measure them
+    SamBuild(sam_build::Options),
+    /// Serve the template's functions in containers, by `sam local`
+    SamLocal(sam_local::Options),
     /// Check format, lints, docs, SQL statements and licences
     Check,
     /// Bring the schema of `MIGRATE_DATABASE_URL` up to date, and give `colloquy_app` the `APP_DATABASE_PASSWORD`
@@ -91,6 +97,8 @@ async fn run(command: &Command, running: &mut Running) -> Result<ExitCode> {
         Command::Bench(options) => bench::run(options, running).await,
         Command::Doctor(options) => doctor::run(options).await,
         Command::Deploy(options) => deploy::run(options).await,
+        Command::SamBuild(options) => sam_build::run(options).await,
+        Command::SamLocal(options) => sam_local::run(options, running).await,
         Command::Check => check::run(running).await,
         Command::Migrate => migration::run().await,
     }
