@@ -90,28 +90,29 @@ fn chosen(wanted: &[String]) -> Result<Vec<String>> {
 /// What each function runs on. Fails unless this command may update all of them.
 async fn existing(stack: &str, names: &[String], programs: &PythonPrograms) -> Result<BTreeMap<String, Architecture>> {
     let program = aws(Program::new("AWS", vec![programs.path("python"), "-c".to_owned(), EXISTING.to_owned()]))
-        .args(names.iter().map(|name| format!("{stack}-{name}")));
+        .arg(stack)
+        .args(names.iter().cloned());
     let said = step("asking AWS which functions there are", program.run_quietly(LOOK_UP))
         .await
         .context("set AWS_PROFILE, or AWS_ACCESS_KEY_ID and the like, and AWS_REGION, as for `sam deploy`")?;
     let found: Value = serde_json::from_str(&said).context("AWS's answer can't be read")?;
-    let function = |name: &String| &found[format!("{stack}-{name}")];
-
+    match found["stack"]["preference"].as_str() {
+        None => bail!("there is no stack {stack} in this account and region: `sam deploy` makes one"),
+        Some("none") => {}
+        Some(preference) => bail!(
+            "the API of {stack} calls the alias `live` (DeploymentPreference is {preference}), and new code reaches nobody until that is moved: `sam deploy` moves it, gradually and with a way back"
+        ),
+    }
+    let function = |name: &String| &found["functions"][name];
     let absent: Vec<_> = names.iter().filter(|name| function(name).is_null()).map(String::as_str).collect();
     if !absent.is_empty() {
         bail!(
-            "the stack {stack} has no function {} in this account and region: `sam deploy` makes functions, this command only updates them",
+            "the stack {stack} has no function {}: `sam deploy` makes functions, this command only updates them",
             absent.join(", ")
         );
     }
-    let alias = names.iter().find_map(|name| Some((name, function(name)["aliases"][0].as_str()?)));
-    if let Some((name, alias)) = alias {
-        bail!(
-            "{stack}-{name} has the alias {alias}, and a new version reaches nobody until that is moved: `sam deploy` does, gradually and with a way back"
-        );
-    }
     let architecture = |name: &String| {
-        let architecture = function(name)["architecture"].as_str().and_then(Architecture::from_name);
+        let architecture = function(name).as_str().and_then(Architecture::from_name);
         Ok((name.clone(), architecture.with_context(|| format!("{stack}-{name} runs on what isn't known here"))?))
     };
     names.iter().map(architecture).collect()
