@@ -79,10 +79,13 @@ fn what_is_missing_or_malformed_is_told_at_once() {
         ("CORS_ORIGINS", "https://app.example.com/path"),
         ("BASE_PATH", "chat"),
         ("LOG_LEVEL", "loud"),
+        ("METRICS_STACK", "a\nb"),
     ];
     let faults = read(&bad).expect_err("faults");
     let named: Vec<&str> = faults.iter().map(|fault| fault.split(' ').next().expect("a name")).collect();
-    assert_eq!(named, ["AUTH_URL", "JWKS_URL", "JWKS_TTL_SECONDS", "CORS_ORIGINS", "BASE_PATH", "LOG_LEVEL"]);
+    let expected =
+        ["AUTH_URL", "JWKS_URL", "JWKS_TTL_SECONDS", "CORS_ORIGINS", "BASE_PATH", "LOG_LEVEL", "METRICS_STACK"];
+    assert_eq!(named, expected);
 }
 
 #[test]

@@ -37,6 +37,7 @@ fn totals(lines: &Lines) -> BTreeMap<String, u64> {
         for (name, value) in check(line) {
             // A time is told once for each run; the rest are counts.
             let value = if name == "TimeToFirstToken" { 1 } else { value.as_u64().expect("a count") };
+            assert!(value > 0, "nothing happened: {line}");
             if name == "Runs" {
                 *totals.entry(format!("Runs {}", line["Status"].as_str().expect("a status"))).or_default() += value;
             }
@@ -143,7 +144,8 @@ async fn connections_that_died_are_counted_and_those_that_cannot_be_opened() {
     proxy.cut();
     assert_eq!(function.invoke(&list).await.response().status, 503);
     let away = counted(&function).await;
-    assert!(away["DatabaseRefusals"] >= 1, "{away:?}");
+    // The connection that died is one; that none can be opened makes no more of it.
+    assert!(away["DatabaseRefusals"] >= 1 && away["DatabaseReconnects"] == 2, "{away:?}");
     // Back again, there is nothing that had died.
     proxy.turn(Weather::Fair);
     assert_eq!(function.invoke(&list).await.response().status, 200);
@@ -203,7 +205,7 @@ async fn runs_are_counted_by_their_outcome_and_have_a_time_to_the_first_token() 
     };
     let (stopped, ()) = tokio::join!(function.invoke(&event), stop);
     assert!(stopped.response().body.contains("\"type\":\"abort\""));
-    function.timeout = Duration::from_secs(4);
+    function.timeout = Duration::from_secs(8);
     function.invoke(&ask("late", "silent@3")).await.response();
     for (name, count) in
         [("Runs", 2), ("Runs stopped", 1), ("Runs incomplete", 1), ("FailedRuns", 1), ("TimeToFirstToken", 1)]
@@ -241,7 +243,7 @@ async fn an_answer_that_cannot_be_stored_is_a_failed_run() {
     let url = proxy.through(&api.database.app_url);
     let mut function = reply(&api, &[STACK, ("DATABASE_URL", &url), ("DATABASE_REQUEST_SECONDS", "1")]).await;
     // Its time is up while it tries.
-    function.timeout = Duration::from_secs(6);
+    function.timeout = Duration::from_secs(8);
     let hold = unique("unstored").replace(' ', "-");
     let body = question("c", "q", "How?", &format!("hold@3={hold}")).to_string();
     let event = rest_event("POST", "/v1/chat", &headers(&user.token), Some(&body));

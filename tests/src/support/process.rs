@@ -1,13 +1,15 @@
-//! A function's process: started with what Lambda sets and its settings, what it logs, and what Linux does with it.
+//! A function's process: started with what Lambda sets and its settings, what it logs, and what Linux does with it and tells of it.
 
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
+
+#[cfg(target_os = "linux")]
+pub(crate) use self::linux::{freeze, id, rss, thaw};
 
 /// What a process has written so far, line by line.
 #[derive(Clone, Default)]
@@ -64,33 +66,39 @@ pub(crate) fn start(program: &Path, name: &str, runtime_api: &str, settings: &[(
     (process, lines)
 }
 
-/// The process's id.
-pub(crate) fn id(process: &Child) -> Pid {
-    let id = process.id().and_then(|id| i32::try_from(id).ok()).expect("a process that runs");
-    Pid::from_raw(id).expect("an id")
-}
+#[cfg(target_os = "linux")]
+mod linux {
+    use rustix::process::{Pid, Signal, kill_process};
+    use tokio::process::Child;
 
-/// Stops a process as Lambda freezes one: it gets no time any more, and doesn't notice. Waits until it is so.
-pub(crate) async fn freeze(process: &Child) {
-    kill_process(id(process), Signal::STOP).expect("stopped");
-    super::eventually("the process to stand still", async || {
-        (status(process, "State:") == "T (stopped)").then_some(())
-    })
-    .await;
-}
+    /// The process's id.
+    pub(crate) fn id(process: &Child) -> Pid {
+        let id = process.id().and_then(|id| i32::try_from(id).ok()).expect("a process that runs");
+        Pid::from_raw(id).expect("an id")
+    }
 
-/// Lets it go on.
-pub(crate) fn thaw(process: &Child) {
-    kill_process(id(process), Signal::CONT).expect("continued");
-}
+    /// Stops a process as Lambda freezes one: it gets no time any more, and doesn't notice. Waits until it is so.
+    pub(crate) async fn freeze(process: &Child) {
+        kill_process(id(process), Signal::STOP).expect("stopped");
+        crate::support::eventually("the process to stand still", async || {
+            (status(process, "State:") == "T (stopped)").then_some(())
+        })
+        .await;
+    }
 
-/// The memory that it holds, in kB.
-pub(crate) fn rss(process: &Child) -> u64 {
-    status(process, "VmRSS:").strip_suffix(" kB").and_then(|kilobytes| kilobytes.parse().ok()).expect("a size")
-}
+    /// Lets it go on.
+    pub(crate) fn thaw(process: &Child) {
+        kill_process(id(process), Signal::CONT).expect("continued");
+    }
 
-/// A line of what Linux tells of a process.
-fn status(process: &Child, name: &str) -> String {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", id(process))).expect("a process that runs");
-    status.lines().find_map(|line| line.strip_prefix(name)).expect("the line").trim().to_owned()
+    /// The memory that it holds, in kB.
+    pub(crate) fn rss(process: &Child) -> u64 {
+        status(process, "VmRSS:").strip_suffix(" kB").and_then(|kilobytes| kilobytes.parse().ok()).expect("a size")
+    }
+
+    /// A line of what Linux tells of a process.
+    fn status(process: &Child, name: &str) -> String {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", id(process))).expect("a process that runs");
+        status.lines().find_map(|line| line.strip_prefix(name)).expect("the line").trim().to_owned()
+    }
 }

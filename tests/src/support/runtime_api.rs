@@ -30,6 +30,9 @@ pub(crate) struct Environment {
     listener: JoinHandle<()>,
 }
 
+/// What a busy machine may add to an invocation's time.
+const SLACK: Duration = Duration::from_secs(10);
+
 /// An event on its way.
 struct Invocation {
     event: Vec<u8>,
@@ -78,7 +81,7 @@ impl Environment {
         Self { process, lines, port, timeout: Duration::from_secs(30), events, listener }
     }
 
-    /// Invokes it. An invocation that takes longer than Lambda would let it fails the test.
+    /// Invokes it. An invocation that takes much longer than Lambda would let it fails the test.
     pub(crate) async fn invoke(&self, event: &Value) -> Answer {
         self.invoke_bytes(event.to_string().into_bytes()).await
     }
@@ -87,7 +90,7 @@ impl Environment {
     pub(crate) async fn invoke_bytes(&self, event: Vec<u8>) -> Answer {
         let (answer, answered) = oneshot::channel();
         self.events.send(Invocation { event, timeout: self.timeout, answer }).expect("a Runtime API");
-        let answered = tokio::time::timeout(self.timeout, answered).await;
+        let answered = tokio::time::timeout(self.timeout + SLACK, answered).await;
         let answered = answered.unwrap_or_else(|_| panic!("not answered in time: {}", self.lines.text()));
         answered.unwrap_or_else(|_| panic!("broke off: {}", self.lines.text()))
     }
