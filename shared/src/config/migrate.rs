@@ -24,7 +24,12 @@ impl fmt::Debug for MigrateConfig {
 impl MigrateConfig {
     /// The settings of this process.
     pub fn from_env() -> Result<Self, BadConfig> {
-        let mut reader = Reader { lookup: &environment, faults: Vec::new() };
+        Self::read(&environment)
+    }
+
+    /// Settings from anywhere.
+    pub fn read(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, BadConfig> {
+        let mut reader = Reader { lookup, faults: Vec::new() };
         let config = Self {
             owner_url: reader.required_secret("MIGRATE_DATABASE_URL", "MIGRATE_DATABASE_SECRET_ARN"),
             app_password: reader.secret("APP_DATABASE_PASSWORD", "APP_DATABASE_SECRET_ARN"),

@@ -1,8 +1,12 @@
 //! The database: who signs in, and how far the schema is.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::{Value, json};
+
 use super::{Said, doctor, healthy};
 use crate::support::database::{Database, Kind};
-use crate::support::setup;
+use crate::support::{http_client, setup};
 
 /// What is said of this `DATABASE_URL`.
 async fn examined(url: &str) -> Said {
@@ -68,6 +72,57 @@ async fn the_owner_is_told_from_others() {
     let urls = [("DATABASE_URL", database.app_url.as_str()), ("MIGRATE_DATABASE_URL", database.app_url.as_str())];
     let said = doctor(&[&healthy()[..], &urls].concat()).await;
     said.expect_wrong(1).expect("✗", &["MIGRATE_DATABASE_URL's role colloquy_app doesn't own the tables"]);
+}
+
+/// Keeps a secret, and answers its ARN.
+async fn keep(text: &str) -> String {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let name = format!("doctor-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+    let request = http_client().post(setup().text("awsUrl")).header("x-amz-target", "secretsmanager.CreateSecret");
+    let request = request.json(&json!({"Name": name, "SecretString": text}));
+    // moto believes every signature, and reads from it which service and region are meant.
+    let scope = "anybody/20260101/eu-central-1/secretsmanager/aws4_request";
+    let signature = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0");
+    let kept: Value =
+        request.header("authorization", signature).send().await.expect("moto").json().await.expect("JSON");
+    kept["ARN"].as_str().unwrap_or_else(|| panic!("{kept}")).to_owned()
+}
+
+#[tokio::test]
+async fn secrets_are_read_and_not_shown() {
+    let database = database().await;
+    let (_, host) = database.superuser_url.split_once('@').expect("a role");
+    let (host, name) = host.split_once('/').expect("a database");
+    let (host, port) = host.split_once(':').expect("a port");
+    let password = setup().text("appPassword");
+    let app = json!({"username": "colloquy_app", "password": password, "host": host, "port": port.parse::<u16>().expect("a port"), "dbname": name});
+    let (app, owner, key) = (keep(&app.to_string()).await, keep(&database.owner_url).await, keep("canary").await);
+    let aws = [
+        ("AWS_ENDPOINT_URL", setup().text("awsUrl")),
+        ("AWS_ACCESS_KEY_ID", "anybody"),
+        ("AWS_SECRET_ACCESS_KEY", "anything"),
+    ];
+    let settings = [
+        ("DATABASE_SECRET_ARN", app.as_str()),
+        ("MIGRATE_DATABASE_SECRET_ARN", &owner),
+        ("AGENT_API_KEY_SECRET_ARN", &key),
+    ];
+    let said = doctor(&[&healthy()[..], &aws, &settings].concat()).await;
+    said.expect_wrong(0)
+        .expect("✓", &["DATABASE_SECRET_ARN leads to", "as colloquy_app"])
+        .expect("✓", &["MIGRATE_DATABASE_SECRET_ARN leads to", "as colloquy_owner"])
+        .expect("✓", &["statement runs"])
+        .expect("✓", &["agent answers"]);
+    for secret in [password, setup().text("ownerPassword"), "canary"] {
+        assert!(!said.lines.iter().any(|line| line.contains(secret)), "{:?}", said.lines);
+    }
+
+    let absent = app.replace("doctor-", "absent-");
+    let settings = [("DATABASE_SECRET_ARN", absent.as_str()), ("MIGRATE_DATABASE_SECRET_ARN", "owner")];
+    let said = doctor(&[&healthy()[..], &aws, &settings].concat()).await;
+    said.expect_wrong(2)
+        .expect("✗", &["DATABASE_SECRET_ARN", "ResourceNotFoundException", "credentials"])
+        .expect("✗", &["MIGRATE_DATABASE_SECRET_ARN is not the ARN of a secret"]);
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ pub(super) async fn check(settings: &Settings, report: &mut Report) {
         settings.config.as_ref().filter(|_| settings.are_good(&["DATABASE_URL", "DATABASE_SECRET_ARN"]))
     {
         let database = &config.database;
-        if let Some((setting, url)) = url(&database.url, report).await
+        if let Some((setting, url)) = url("DATABASE_URL", &database.url, report).await
             && let Some(found) = reach(setting, &url, database.connect_timeout, report).await
         {
             functions_role(&found, report);
@@ -28,20 +28,21 @@ pub(super) async fn check(settings: &Settings, report: &mut Report) {
             }
         }
     }
-    if let Some(url) = settings.get("MIGRATE_DATABASE_URL")
-        && let Some(found) = reach("MIGRATE_DATABASE_URL", &url, REACH, report).await
+    if let Some(secret) = settings.owner(report)
+        && let Some((setting, url)) = url("MIGRATE_DATABASE_URL", &secret, report).await
+        && let Some(found) = reach(setting, &url, REACH, report).await
     {
-        owners_role(&found, report);
+        owners_role(setting, &found, report);
         if let Schema::Known { .. } = found.schema {
             schema(&found, report);
         }
     }
 }
 
-/// The functions' URL, and the setting that it comes from.
-async fn url(secret: &Secret, report: &mut Report) -> Option<(&'static str, String)> {
+/// A URL, and the setting that it comes from: this one, or the one of a secret.
+async fn url(plain: &'static str, secret: &Secret, report: &mut Report) -> Option<(&'static str, String)> {
     let stored = match secret {
-        Secret::Text(url) => return Some(("DATABASE_URL", url.clone())),
+        Secret::Text(url) => return Some((plain, url.clone())),
         Secret::Stored(stored) => stored,
     };
     let read = shared::secrets::text(secret).await.map_err(|unread| unread.to_string());
@@ -122,15 +123,18 @@ async fn reach(setting: &str, url: &str, connect_timeout: Duration, report: &mut
 
 /// Whether it is the host that is meant, and a safe way to it.
 fn way(setting: &str, found: &Route, report: &mut Report) {
-    if setting == "MIGRATE_DATABASE_URL" && found.pooler {
+    let migrates = setting.starts_with("MIGRATE");
+    if migrates && found.pooler {
         report.wrong(
-            "MIGRATE_DATABASE_URL names the pooler, and migrating needs a session of its own",
+            format!("{setting} names the pooler, and migrating needs a session of its own"),
             "use the same host without -pooler",
         );
     }
-    if setting != "MIGRATE_DATABASE_URL" && found.neon && !found.pooler {
+    if !migrates && found.neon && !found.pooler {
         report.doubtful(
-            "DATABASE_URL names Neon's direct host: each environment of each function takes one of its few connections",
+            format!(
+                "{setting} names Neon's direct host: each environment of each function takes one of its few connections"
+            ),
             "put -pooler behind the endpoint's id: ep-...-pooler....neon.tech",
         );
     }
@@ -180,7 +184,7 @@ fn functions_role(found: &Inspection, report: &mut Report) {
     } else {
         report.wrong(
             format!(
-                "DATABASE_URL's role {role} {}: row-level security can't hold, and the functions refuse it",
+                "the functions' role {role} {}: row-level security can't hold, and the functions refuse it",
                 powers.join(" and ")
             ),
             "use colloquy_app, which migrate makes",
@@ -197,21 +201,18 @@ fn functions_role(found: &Inspection, report: &mut Report) {
 }
 
 /// The role of `migrate` must own the tables and may make a role.
-fn owners_role(found: &Inspection, report: &mut Report) {
+fn owners_role(setting: &str, found: &Inspection, report: &mut Report) {
     let role = &found.role;
     if found.powers.contains(&Power::Superuser) {
-        report.doubtful(
-            format!("MIGRATE_DATABASE_URL's role {role} is a superuser"),
-            "an owner without that right is enough",
-        );
+        report.doubtful(format!("{setting}'s role {role} is a superuser"), "an owner without that right is enough");
     } else if found.schema != Schema::None && !found.powers.contains(&Power::Owner) {
         report.wrong(
-            format!("MIGRATE_DATABASE_URL's role {role} doesn't own the tables"),
+            format!("{setting}'s role {role} doesn't own the tables"),
             "use the role that migrated the database first",
         );
     } else if !found.creates_roles {
         report.doubtful(
-            format!("MIGRATE_DATABASE_URL's role {role} may not make roles"),
+            format!("{setting}'s role {role} may not make roles"),
             "the first migration makes colloquy_app: use the role of Neon's console, or alter role ... createrole",
         );
     } else {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Result;
-use shared::config::{self, AuthConfig, BadConfig, Config, environment};
+use shared::config::{self, AuthConfig, BadConfig, Config, MigrateConfig, Secret, environment};
 
 use super::env_file;
 use super::report::Report;
@@ -73,6 +73,25 @@ impl Settings {
     /// A setting that isn't empty.
     pub(super) fn get(&self, name: &str) -> Option<String> {
         self.values.get(name).filter(|value| !value.trim().is_empty()).cloned()
+    }
+
+    /// Where the owner's URL is, if that is set at all; reports what is wrong with it.
+    pub(super) fn owner(&self, report: &mut Report) -> Option<Secret> {
+        let set = ["MIGRATE_DATABASE_URL", "MIGRATE_DATABASE_SECRET_ARN"].iter().any(|name| self.get(name).is_some());
+        if !set {
+            return None;
+        }
+        // What it shares with the functions was judged there.
+        let own = |name: &str| if name == "LOG_LEVEL" { None } else { self.values.get(name).cloned() };
+        match MigrateConfig::read(&own) {
+            Ok(config) => Some(config.owner_url),
+            Err(BadConfig(faults)) => {
+                for fault in faults {
+                    report.wrong(fault, "see the settings of migrate in the README");
+                }
+                None
+            }
+        }
     }
 
     /// Whether none of these has a fault.
