@@ -117,6 +117,20 @@ async fn a_wrong_password_is_a_503_and_no_secret_is_told() {
 }
 
 #[tokio::test]
+async fn a_poolers_word_for_a_wrong_password_is_known() {
+    on(Kind::PgBouncer, async |database: Database| {
+        let (role, host) = database.app_url.split_once('@').unwrap();
+        let config = shared::config::DatabaseConfig { url: format!("{role}wrong@{host}").into(), ..database.config() };
+        let error = shared::db::Db::new(&config).unwrap().health().await.unwrap_err();
+        let cause = error.cause.unwrap().to_string();
+        // What a secret is read again for; see `db::failure::verdict`.
+        let words = ["password authentication failed", "SASL authentication failed"];
+        assert!(words.iter().any(|words| cause.contains(words)), "{cause}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_is_stored_is_not_logged() {
     on(Kind::Postgres18, async |database: Database| {
         let (db, caller) = (database.db(), someone());
