@@ -9,7 +9,7 @@ use shared::http::preflight;
 use shared::runtime::Function;
 
 /// Its function: it needs neither keys nor database.
-pub const FUNCTION: Function = Function { name: "fallback", needs_backends: false, streams: false };
+pub const FUNCTION: Function = Function { name: "fallback", needs_keys: false, needs_database: false, streams: false };
 
 /// Answers a request that no endpoint answers.
 pub async fn answer(State(config): State<HttpConfig>, method: Method, uri: Uri, headers: HeaderMap) -> Response {

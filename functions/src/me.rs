@@ -12,7 +12,7 @@ use shared::id::UserId;
 use utoipa::ToSchema;
 
 /// The endpoint.
-pub const ENDPOINT: Endpoint = Endpoint::new("me", Method::Get, "/v1/me");
+pub const ENDPOINT: Endpoint = Endpoint::new("me", Method::Get, "/v1/me").without_database();
 
 /// The caller.
 #[derive(Debug, Serialize, ToSchema)]

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use axum::Router;
+use futures_util::future::{OptionFuture, join};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -43,15 +44,17 @@ const START_TIMEOUT: Duration = Duration::from_secs(6);
 pub struct Function {
     /// Its binary's name.
     pub name: &'static str,
-    /// Whether keys and database are reached before its first event is asked for.
-    pub needs_backends: bool,
+    /// Whether the issuer's keys are fetched before its first event is asked for.
+    pub needs_keys: bool,
+    /// Whether the database is reached before its first event is asked for.
+    pub needs_database: bool,
     /// Whether its answers are streamed.
     pub streams: bool,
 }
 
 impl From<Endpoint> for Function {
-    fn from(Endpoint { name, needs_backends, streams, .. }: Endpoint) -> Self {
-        Self { name, needs_backends, streams }
+    fn from(Endpoint { name, needs_keys, needs_database, streams, .. }: Endpoint) -> Self {
+        Self { name, needs_keys, needs_database, streams }
     }
 }
 
@@ -116,11 +119,10 @@ async fn start(function: Function, router: Router<App>) -> Result<(), StartError
     let clock = Clock::system();
     let verifier = Verifier::new(&config.auth, clock.clone())?;
     let relay = Relay::new(db.clone(), config.agent.as_ref(), config.chat)?;
-    if function.needs_backends {
-        let all = futures_util::future::join3(verifier.warm(), db.warm(), relay.warm());
-        if tokio::time::timeout(START_TIMEOUT, all).await.is_err() {
-            tracing::warn!("keys or database weren't reached while starting");
-        }
+    let keys = OptionFuture::from(function.needs_keys.then(|| verifier.warm()));
+    let database = OptionFuture::from(function.needs_database.then(|| join(db.warm(), relay.warm())));
+    if tokio::time::timeout(START_TIMEOUT, join(keys, database)).await.is_err() {
+        tracing::warn!("keys or database weren't reached while starting");
     }
     let base_path = config.http.base_path.clone();
     let app = App { db, relay, verifier, config: config.http, clock };

@@ -42,8 +42,10 @@ pub struct Endpoint {
     pub path: &'static str,
     /// Whether it answers without a token.
     pub public: bool,
-    /// Whether it needs the key set and the database, which are then reached before its first event.
-    pub needs_backends: bool,
+    /// Whether it needs the issuer's keys, which are then fetched before its first event.
+    pub needs_keys: bool,
+    /// Whether it needs the database, which is then reached before its first event. Only then may it read the secret.
+    pub needs_database: bool,
     /// Whether its answer is streamed.
     pub streams: bool,
 }
@@ -52,7 +54,7 @@ impl Endpoint {
     /// An endpoint for signed-in users.
     #[must_use]
     pub const fn new(name: &'static str, method: Method, path: &'static str) -> Self {
-        Self { name, method, path, public: false, needs_backends: true, streams: false }
+        Self { name, method, path, public: false, needs_keys: true, needs_database: true, streams: false }
     }
 
     /// The same, for everyone.
@@ -65,7 +67,14 @@ impl Endpoint {
     /// The same, without keys or database.
     #[must_use]
     pub const fn without_backends(mut self) -> Self {
-        self.needs_backends = false;
+        (self.needs_keys, self.needs_database) = (false, false);
+        self
+    }
+
+    /// The same, without the database.
+    #[must_use]
+    pub const fn without_database(mut self) -> Self {
+        self.needs_database = false;
         self
     }
 

@@ -18,7 +18,7 @@ fn main() -> ExitCode {
         .route("/panic", get(panics))
         .route("/panic-in-the-stream", get(panics_in_the_stream))
         .route("/fine", get(async || "fine"));
-    serve(Function { name: "panicking", needs_backends: false, streams }, router)
+    serve(Function { name: "panicking", needs_keys: false, needs_database: false, streams }, router)
 }
 
 async fn panics() -> &'static str {

@@ -27,8 +27,8 @@ pub(super) fn reach(stack: &Stack, function: &Value) -> (BTreeSet<String>, BTree
 /// Whether a function needs the database.
 fn needs_database(name: &str) -> bool {
     let endpoints = functions::endpoints();
-    let backends = endpoints.iter().find(|endpoint| endpoint.name == name).map(|endpoint| endpoint.needs_backends);
-    backends.unwrap_or(["migrate", "sweep"].contains(&name))
+    let needed = endpoints.iter().find(|endpoint| endpoint.name == name).map(|endpoint| endpoint.needs_database);
+    needed.unwrap_or(["migrate", "sweep"].contains(&name))
 }
 
 /// Only migrate reads the owner's secret, only reply-chat the agent's key, only who needs the database the application's.
