@@ -30,7 +30,7 @@ const UPLOAD: Duration = Duration::from_mins(10);
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// The stack that `sam deploy` made; its functions are named <stack>-<function>
+    /// The stack that `sam deploy` made, such as colloquy: its functions are colloquy-list-messages and the like
     stack: String,
     /// Only these functions, such as list-messages; all without a name
     functions: Vec<String>,
