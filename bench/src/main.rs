@@ -19,6 +19,7 @@ mod report;
 mod round_trips;
 mod runtime_api;
 mod scale;
+mod secrets_manager;
 mod sizes;
 mod start;
 mod stats;

@@ -15,13 +15,14 @@ use crate::proxy::Proxy;
 use crate::report::{Conditions, Report};
 use crate::start::{Parts, Starts};
 use crate::workload::{Requests, Seen, Workload};
-use crate::{agent, chat, goals, proc, report, round_trips, scale, sizes, warm};
+use crate::{agent, chat, goals, proc, report, round_trips, scale, secrets_manager, sizes, warm};
 
 /// A workload with all that measuring it needs.
 struct Subject {
     workload: Workload,
     direct: Program,
     observed: Program,
+    secret: Program,
     floor: Program,
     seen: Seen,
     starts: Starts,
@@ -48,13 +49,16 @@ pub(crate) fn measure(plan: &Plan) -> Result<Report> {
     let superuser_of_small = BareClient::connect(&plan.small.superuser_url)?;
     let small = Requests::choose(&superuser_of_small, &issuer)?;
 
+    let secrets_url = secrets_manager::start(&plan.large.app_url)?;
     let mut subjects = Vec::new();
     for workload in [&large.list, &large.append, &large.list_conversations, &large.me] {
         let observed = function(workload.function, &plan.release, through(&plan.large.app_url, proxy.port)?);
+        let direct = function(workload.function, &plan.release, plan.large.app_url.clone());
         let seen = workload.observe(&observed, &proxy, numbers.many(1000))?;
         subjects.push(Subject {
             workload: workload.clone(),
-            direct: function(workload.function, &plan.release, plan.large.app_url.clone()),
+            secret: secrets_manager::in_its_place(&direct, &secrets_url),
+            direct,
             observed,
             floor: Program::floor(&plan.floor, &plan.scratch, workload.function, &seen.answer)?,
             seen,
@@ -88,8 +92,8 @@ pub(crate) fn measure(plan: &Plan) -> Result<Report> {
     let mut chat = chat::Runs::default();
     for run in 1..=plan.runs {
         say(&format!("run {run} of {}", plan.runs));
-        for Subject { workload, direct, observed, floor, seen, starts, warm } in &mut subjects {
-            let parts = Parts { direct, observed, floor, proxy: &proxy, issuer: &issuer };
+        for Subject { workload, direct, observed, secret, floor, seen, starts, warm } in &mut subjects {
+            let parts = Parts { direct, observed, floor, secret, proxy: &proxy, issuer: &issuer };
             starts.add(workload, &parts, &mut numbers)?;
             warm.add(workload, seen, [direct, floor], &plan.large.app_url, &mut numbers)?;
         }
@@ -113,14 +117,10 @@ pub(crate) fn measure(plan: &Plan) -> Result<Report> {
         &mut numbers,
     )?;
 
-    let postgres = superuser.ask(async |client| {
-        let row = client.query_one("select current_setting('server_version')", &[]).await?;
-        Ok(row.try_get::<_, String>(0)?)
-    })?;
     let conditions = Conditions {
         machine: proc::machine(),
         load: [load, self::load()],
-        postgres,
+        postgres: version(&superuser)?,
         server_settings: plan.server_settings.clone(),
         small: small_filled,
         large: large_filled,
@@ -147,6 +147,14 @@ impl Subject {
             size: sizes::of(function, &plan.release.join(function), &plan.scratch)?,
         })
     }
+}
+
+/// PostgreSQL's version.
+fn version(superuser: &BareClient) -> Result<String> {
+    superuser.ask(async |client| {
+        let row = client.query_one("select current_setting('server_version')", &[]).await?;
+        Ok(row.try_get::<_, String>(0)?)
+    })
 }
 
 /// The first number of the load average: how many programs wanted a processor in the last minute.

@@ -20,6 +20,7 @@ const STARTS: usize = 10;
 pub(crate) struct Starts {
     total: Vec<f64>,
     floor: Vec<f64>,
+    secret: Vec<f64>,
     observed: Vec<f64>,
     stages: Vec<Stages>,
 }
@@ -42,6 +43,8 @@ pub(crate) struct StartFigures {
     /// Straight to the database.
     pub(crate) total: Figure,
     pub(crate) floor: Figure,
+    /// With the database's URL in Secrets Manager.
+    pub(crate) secret: Figure,
     /// Through a proxy to the database, which the stages are seen from.
     pub(crate) observed: Figure,
     /// To have the process, with the program in it.
@@ -65,16 +68,19 @@ pub(crate) struct Parts<'a> {
     /// The function, through the proxy.
     pub(crate) observed: &'a Program,
     pub(crate) floor: &'a Program,
+    /// The function, with the database's URL in Secrets Manager.
+    pub(crate) secret: &'a Program,
     pub(crate) proxy: &'a Proxy,
     pub(crate) issuer: &'a Issuer,
 }
 
 impl Starts {
-    /// Makes one more run: the three kinds in turn.
+    /// Makes one more run: the four kinds in turn.
     pub(crate) fn add(&mut self, workload: &Workload, parts: &Parts<'_>, numbers: &mut Numbers) -> Result<()> {
         for _ in 0..STARTS {
             self.total.push(start(parts.direct, workload.event(numbers.next()))?);
             self.floor.push(start(parts.floor, workload.event(numbers.next()))?);
+            self.secret.push(start(parts.secret, workload.event(numbers.next()))?);
             let (observed, stages) = observe(parts, workload.event(numbers.next())).context(workload.function)?;
             self.observed.push(observed);
             self.stages.push(stages);
@@ -88,6 +94,7 @@ impl Starts {
         Some(StartFigures {
             total: Figure::of(&self.total)?,
             floor: Figure::of(&self.floor)?,
+            secret: Figure::of(&self.secret)?,
             observed: Figure::of(&self.observed)?,
             exec: stage(|stages| stages.exec)?,
             settings: stage(|stages| stages.settings)?,

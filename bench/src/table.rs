@@ -19,6 +19,7 @@ pub(crate) fn text(report: &Report) -> String {
     };
     row("exec → first answer, ms", Some(&goals::START), &stage(|start| &start.total));
     row("  floor: does nothing", None, &stage(|start| &start.floor));
+    row("  its secret in Secrets Manager", None, &stage(|start| &start.secret));
     row("  the same through a proxy", None, &stage(|start| &start.observed));
     row("    exec", None, &stage(|start| &start.exec));
     row("    settings", None, &stage(|start| &start.settings));
