@@ -2,6 +2,7 @@
 
 mod branches;
 mod crowds;
+mod endings;
 mod followers;
 mod front_end;
 mod outcomes;

@@ -45,6 +45,7 @@ async fn a_complete_answer_is_stored_with_all_that_was_streamed() {
         (answer["id"].as_str(), &answer["metadata"]["usage"]),
         (Some(stream.message().as_str()), &finish["messageMetadata"]["usage"])
     );
+    assert_eq!(answer["metadata"]["model"], "development-agent");
 }
 
 #[tokio::test]
@@ -146,9 +147,14 @@ async fn an_answer_ends_before_its_functions_time_does() {
     let request = request.header("content-type", "application/json").body(Body::from(body)).expect("a request");
     // Lambda tells when it will end an invocation. Half of so short a time is left for storing.
     let mut context = Context::default();
-    context.deadline = u64::try_from(Clock::system().now().as_millisecond()).expect("now") + 2000;
+    context.deadline = u64::try_from(Clock::system().now().as_millisecond()).expect("now") + 10_000;
+    let deadline = context.deadline;
     let stream = user.stream_of(request.with_lambda_context(context)).await.rest().await;
     assert_eq!(stream.terminal()["type"], "error");
+    assert!(
+        u64::try_from(Clock::system().now().as_millisecond()).expect("now") < deadline,
+        "Lambda would have ended it"
+    );
     assert_eq!(stored(&user, "c").await, ("incomplete".to_owned(), stream.text(), 0));
     assert!(!stream.text().is_empty());
 }

@@ -1,0 +1,90 @@
+//! Ends of answers that the database can't take, or has taken from somebody else: the last frame never tells more than is
+//! stored.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use http::{Request, StatusCode};
+use lambda_http::{Context, RequestExt};
+use serde_json::json;
+use shared::clock::Clock;
+
+use crate::support::api::Api;
+use crate::support::chat::{Stream, behind_a_proxy, held, question, release, unique};
+use crate::support::eventually;
+use crate::support::proxy::{Proxy, Weather};
+
+/// The database goes away, the agent comes to its end, and the end is tried in vain.
+async fn waiting_for_its_end(stream: &mut Stream, proxy: &Proxy, hold: &str) {
+    proxy.turn(Weather::Refusing);
+    proxy.cut();
+    release(hold).await;
+    stream.until("text-end").await;
+    let refused = proxy.refused();
+    eventually("the end's first attempts", async || (proxy.refused() > refused + 2).then_some(())).await;
+}
+
+#[tokio::test]
+async fn what_somebody_else_ended_meanwhile_is_not_told_as_ours() {
+    for deleted in [false, true] {
+        let api = Api::new().await;
+        let user = api.user().await;
+        let (proxy, instance) = behind_a_proxy(&api, &user, |_| {}).await;
+        let hold = unique("theirs").replace(' ', "-");
+        let mut stream = held(&instance, &hold).await;
+        waiting_for_its_end(&mut stream, &proxy, &hold).await;
+        if deleted {
+            user.delete("/v1/conversations/c").await.expect(StatusCode::NO_CONTENT);
+        } else {
+            let expire = "update runs set lease_until = clock_timestamp() - interval '1 s'";
+            api.database.superuser().await.execute(expire, &[]).await.expect("expired");
+            let reader = user.resume("c").await.rest().await;
+            assert_eq!(reader.terminal()["type"], "error");
+        }
+        proxy.turn(Weather::Fair);
+        let stream = stream.rest().await;
+        let told = stream.terminal()["errorText"].as_str().unwrap_or_default();
+        assert!(told.contains("ended elsewhere"), "deleted: {deleted}, {:?}", stream.terminal());
+    }
+}
+
+#[tokio::test]
+async fn what_could_not_be_stored_in_time_is_told() {
+    let api = Api::new().await;
+    let user = api.user().await;
+    let (proxy, instance) = behind_a_proxy(&api, &user, |_| {}).await;
+    let hold = unique("never").replace(' ', "-");
+    let body = question("c", "q", "How are cursors made?", &format!("bytes=4000 hold@5={hold}")).to_string();
+    let request = Request::post("/v1/chat").header("authorization", format!("Bearer {}", user.token));
+    let request = request.header("content-type", "application/json").body(Body::from(body)).expect("a request");
+    let mut context = Context::default();
+    context.deadline = u64::try_from(Clock::system().now().as_millisecond()).expect("now") + 15_000;
+    let mut stream = instance.stream_of(request.with_lambda_context(context)).await;
+    stream.until("text-delta").await;
+    waiting_for_its_end(&mut stream, &proxy, &hold).await;
+    let stream = stream.rest().await;
+    let told = stream.terminal()["errorText"].as_str().unwrap_or_default();
+    assert!(told.contains("couldn't be stored"), "{:?}", stream.terminal());
+    // Whoever comes next ends it with what was stored.
+    proxy.turn(Weather::Fair);
+    let expire = "update runs set lease_until = clock_timestamp() - interval '1 s'";
+    api.database.superuser().await.execute(expire, &[]).await.expect("expired");
+    let page = user.get("/v1/chat/c").await;
+    assert_eq!(page.text("/data/1/metadata/status"), "incomplete");
+}
+
+#[tokio::test]
+async fn what_is_open_when_an_answer_is_stopped_is_closed() {
+    let api = Api::with(|config| config.chat.keep_alive = Duration::from_secs(5)).await;
+    let user = api.user().await;
+    let hold = unique("open").replace(' ', "-");
+    let stream = held(&user, &hold).await;
+    user.post("/v1/chat/c/stop", &json!({})).await.expect(StatusCode::ACCEPTED);
+    let stream = stream.rest().await;
+    release(&hold).await;
+    let kinds: Vec<&str> = stream.frames.iter().filter_map(|frame| frame["type"].as_str()).collect();
+    let place = |kind: &str| kinds.iter().position(|it| *it == kind).unwrap_or_else(|| panic!("no {kind}: {kinds:?}"));
+    assert!(place("text-end") < place("abort"), "{kinds:?}");
+    let page = user.get("/v1/chat/c").await;
+    assert_eq!(page.text("/data/1/parts/0/state"), "done");
+}
