@@ -9,10 +9,20 @@ use lambda_http::{Context, RequestExt};
 use serde_json::json;
 use shared::clock::Clock;
 
-use crate::support::api::Api;
+use crate::support::api::{Api, User};
 use crate::support::chat::{Stream, behind_a_proxy, held, question, release, unique};
 use crate::support::eventually;
 use crate::support::proxy::{Proxy, Weather};
+
+/// A question to a function that must have answered in so many milliseconds.
+async fn asked(user: &User, script: &str, left: i64) -> Stream {
+    let body = question("c", "q", "How are cursors made?", script).to_string();
+    let request = Request::post("/v1/chat").header("authorization", format!("Bearer {}", user.token));
+    let request = request.header("content-type", "application/json").body(Body::from(body)).expect("a request");
+    let mut context = Context::default();
+    context.deadline = u64::try_from(Clock::system().now().as_millisecond() + left).expect("a time");
+    user.stream_of(request.with_lambda_context(context)).await
+}
 
 /// The database goes away, the agent comes to its end, and the end is tried in vain.
 async fn waiting_for_its_end(stream: &mut Stream, proxy: &Proxy, hold: &str) {
@@ -54,12 +64,7 @@ async fn what_could_not_be_stored_in_time_is_told() {
     let user = api.user().await;
     let (proxy, instance) = behind_a_proxy(&api, &user, |_| {}).await;
     let hold = unique("never").replace(' ', "-");
-    let body = question("c", "q", "How are cursors made?", &format!("bytes=4000 hold@5={hold}")).to_string();
-    let request = Request::post("/v1/chat").header("authorization", format!("Bearer {}", user.token));
-    let request = request.header("content-type", "application/json").body(Body::from(body)).expect("a request");
-    let mut context = Context::default();
-    context.deadline = u64::try_from(Clock::system().now().as_millisecond()).expect("now") + 15_000;
-    let mut stream = instance.stream_of(request.with_lambda_context(context)).await;
+    let mut stream = asked(&instance, &format!("bytes=4000 hold@5={hold}"), 15_000).await;
     stream.until("text-delta").await;
     waiting_for_its_end(&mut stream, &proxy, &hold).await;
     let stream = stream.rest().await;
@@ -87,4 +92,13 @@ async fn what_is_open_when_an_answer_is_stopped_is_closed() {
     assert!(place("text-end") < place("abort"), "{kinds:?}");
     let page = user.get("/v1/chat/c").await;
     assert_eq!(page.text("/data/1/parts/0/state"), "done");
+}
+
+/// `cargo lambda watch` tells such.
+#[tokio::test]
+async fn a_deadline_that_has_passed_counts_as_none() {
+    let api = Api::new().await;
+    let user = api.user().await;
+    let stream = asked(&user, "", -60_000).await.rest().await;
+    assert_eq!(stream.terminal()["type"], "finish");
 }
