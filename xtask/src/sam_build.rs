@@ -1,8 +1,8 @@
 //! `cargo xtask sam-build`: `sam build`, and then a look at what came out.
 //!
 //! SAM builds one function after the other, each by a `cargo lambda build` of its own. They share Cargo's target folder, so
-//! what a function depends on is built once, but each is linked with fat LTO: about a minute and a quarter of one core,
-//! half an hour for all. So one build before a deployment, and `cargo xtask deploy` for what changes afterwards. Never with
+//! what a function depends on is built once, but each is linked with fat LTO: about a minute of one core, some twenty
+//! minutes for all. So one build before a deployment, and `cargo xtask deploy` for what changes afterwards. Never with
 //! `--cached`: SAM looks for changes in `CodeUri` alone, and doesn't know what Cargo knows.
 
 use std::process::ExitCode;
