@@ -26,7 +26,6 @@ use std::time::Duration;
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout_at};
@@ -135,20 +134,8 @@ impl Agent {
             let path = format!("{}/chat/completions", url.path().trim_end_matches('/'));
             url.set_path(&path);
         }
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls::client_config(tls::web_roots()).map_err(Error::internal)?)
-            .user_agent(concat!("colloquy/", env!("CARGO_PKG_VERSION")))
-            // The key, a token and a conversation go to whom the settings name, and to nobody else.
-            .redirect(Policy::none())
-            .no_proxy()
-            // A small compressed answer can be a large one, and compression holds words back.
-            .no_gzip()
-            .no_brotli()
-            .no_zstd()
-            .no_deflate()
-            // A connection that is kept may have died while the environment was frozen. That shows only after the
-            // question was sent, and then it can't be sent again.
-            .pool_max_idle_per_host(0)
+        let client = tls::http_client()
+            .map_err(Error::internal)?
             .connect_timeout(config.connect_timeout)
             .build()
             .map_err(Error::internal)?;

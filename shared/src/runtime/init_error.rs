@@ -30,12 +30,7 @@ pub(super) async fn tell(error: &StartError) {
 async fn post(api: &str, bad: &BadConfig) -> Result<(), Error> {
     // Lambda names a host and a port, its emulators a URL.
     let scheme = if api.contains("://") { "" } else { "http://" };
-    let client = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls::client_config(tls::web_roots()).map_err(Error::internal)?)
-        .no_proxy()
-        .timeout(TIMEOUT)
-        .build()
-        .map_err(Error::internal)?;
+    let client = tls::http_client().map_err(Error::internal)?.timeout(TIMEOUT).build().map_err(Error::internal)?;
     let request = client
         .post(format!("{scheme}{api}/2018-06-01/runtime/init/error"))
         .header("lambda-runtime-function-error-type", TYPE)

@@ -1,4 +1,4 @@
-//! What the AWS SDK speaks HTTP with: the client that fetches the key set.
+//! What the AWS SDK speaks HTTP with: a client as all others of a function are.
 //!
 //! The SDK's own (`aws-smithy-http-client`) takes certificate authorities as PEM alone or from the system, and would be a
 //! second client beside this one. All that the SDK asks of a client is below.
@@ -9,7 +9,6 @@ use aws_sdk_secretsmanager::config::SharedHttpClient;
 use aws_sdk_secretsmanager::config::http::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
 use aws_smithy_runtime_api::client::result::ConnectorError;
-use reqwest::redirect::Policy;
 use reqwest::{Body, Client};
 
 use crate::error::Error;
@@ -24,16 +23,8 @@ const MAX_BYTES: usize = 256 * 1024;
 
 /// The client; connects to nothing yet.
 pub(super) fn client() -> Result<SharedHttpClient, Error> {
-    let client = Client::builder()
-        .tls_backend_preconfigured(tls::client_config(tls::web_roots()).map_err(Error::internal)?)
-        .redirect(Policy::none())
-        .no_proxy()
-        .no_gzip()
-        .no_brotli()
-        .no_zstd()
-        .no_deflate()
-        // The next read is hours or days away: a connection kept until then would be dead.
-        .pool_max_idle_per_host(0)
+    let client = tls::http_client()
+        .map_err(Error::internal)?
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(ATTEMPT_TIMEOUT)
         .build()

@@ -8,7 +8,6 @@ use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 
 use super::set::{KeySet, NotASet};
@@ -80,21 +79,8 @@ impl Fetcher {
     /// A fetcher; connects to nothing yet.
     pub(super) fn new(config: &AuthConfig) -> Result<Self, Error> {
         let url = Url::parse(&config.jwks_url).map_err(Error::internal)?;
-        let tls = tls::client_config(tls::web_roots()).map_err(Error::internal)?;
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .user_agent(concat!("colloquy/", env!("CARGO_PKG_VERSION")))
-            // A redirect or a proxy would let someone else say where the keys are.
-            .redirect(Policy::none())
-            .no_proxy()
-            // An answer is asked for and read as it is, whatever features other crates switch on: a small compressed
-            // one can be a large one.
-            .no_gzip()
-            .no_brotli()
-            .no_zstd()
-            .no_deflate()
-            // The next fetch is minutes away; a connection kept until then would be dead after a freeze.
-            .pool_max_idle_per_host(0)
+        let client = tls::http_client()
+            .map_err(Error::internal)?
             .connect_timeout(CONNECT_TIMEOUT)
             .build()
             .map_err(Error::internal)?;
