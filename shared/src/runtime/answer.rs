@@ -44,7 +44,7 @@ impl Answer {
     pub fn new(version: Version, status: StatusCode, headers: HeaderMap, body: &[u8]) -> serde_json::Result<Self> {
         let (headers, lists) = match version {
             Version::Rest => (HeaderMap::new(), headers),
-            Version::Http | Version::Unknown => (headers, HeaderMap::new()),
+            Version::Http | Version::Unknown => (joined(&headers), HeaderMap::new()),
         };
         // Bodies of this API are JSON. Were one ever not UTF-8, it would get through all the same.
         let (body, is_base64_encoded) = match str::from_utf8(body) {
@@ -89,16 +89,25 @@ impl Serialize for HeaderLists {
     }
 }
 
-/// `{"vary": "Origin, …"}`: several values are one with commas (RFC 9110, section 5.3). Cookies, of which that isn't true,
-/// are never set here.
+/// `{"vary": "Origin, …"}`
 #[derive(Debug)]
 struct Headers(HeaderMap);
 
 impl Serialize for Headers {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let values = |name| self.0.get_all(name).iter().map(text).collect::<Vec<_>>().join(", ");
-        serializer.collect_map(self.0.keys().map(|name| (name.as_str(), values(name))))
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name.as_str(), text(value))))
     }
+}
+
+/// One value for each name: several are one with commas (RFC 9110, section 5.3). Cookies, of which that isn't true, are never
+/// set here.
+pub(super) fn joined(headers: &HeaderMap) -> HeaderMap {
+    let one = |name: &HeaderName| {
+        let values: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+        // Values that were valid are so with a comma between them.
+        Some((name.clone(), HeaderValue::from_bytes(&values.join(&b", "[..])).ok()?))
+    };
+    headers.keys().filter_map(one).collect()
 }
 
 fn text(value: &HeaderValue) -> std::borrow::Cow<'_, str> {
@@ -143,6 +152,19 @@ mod tests {
     fn what_is_no_text_is_base64() {
         let answer = answer(Version::Http, b"\xff\xfe");
         assert_eq!((&answer["body"], &answer["isBase64Encoded"]), (&json!("//4="), &json!(true)));
+    }
+
+    #[test]
+    fn a_streams_head_repeats_no_header() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [("vary", "Origin"), ("x-request-id", "1"), ("vary", "Accept")] {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        let joined = joined(&headers);
+        assert_eq!(
+            (joined.len(), &joined["vary"], &joined["x-request-id"]),
+            (2, &HeaderValue::from_static("Origin, Accept"), &headers["x-request-id"])
+        );
     }
 
     proptest! {

@@ -6,12 +6,11 @@ use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::body::{Body, BodyDataStream};
-use http::{HeaderMap, HeaderName, HeaderValue};
 use lambda_http::request::LambdaRequest;
 use lambda_http::{Request, RequestExt};
 use lambda_runtime::{Diagnostic, FunctionResponse, LambdaEvent, MetadataPrelude, Service, StreamResponse};
 
-use super::answer::{Answer, Version, bad_event};
+use super::answer::{Answer, Version, bad_event, joined};
 use super::event::Event;
 
 /// Lets events in: what can't be turned into a request is answered with a 400, and ends nothing.
@@ -91,38 +90,11 @@ fn streamed(response: http::Response<Body>) -> Outcome {
     FunctionResponse::StreamingResponse(StreamResponse {
         // This API sets no cookies.
         metadata_prelude: MetadataPrelude {
+            // It has no lists for API Gateway, and the client would write one for a repeated header.
             headers: joined(&parts.headers),
             status_code: parts.status,
             cookies: Vec::new(),
         },
         stream: body.into_data_stream(),
     })
-}
-
-/// One value for each name: a stream's head has no lists for API Gateway, and the client would write one for a repeated
-/// header. Several are one with commas (RFC 9110, section 5.3).
-fn joined(headers: &HeaderMap) -> HeaderMap {
-    let one = |name: &HeaderName| {
-        let values: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
-        Some((name.clone(), HeaderValue::from_bytes(&values.join(&b", "[..])).ok()?))
-    };
-    headers.keys().filter_map(one).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_streams_head_repeats_no_header() {
-        let mut headers = HeaderMap::new();
-        for (name, value) in [("vary", "Origin"), ("x-request-id", "1"), ("vary", "Accept")] {
-            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
-        }
-        let joined = joined(&headers);
-        assert_eq!(
-            (joined.len(), &joined["vary"], &joined["x-request-id"]),
-            (2, &HeaderValue::from_static("Origin, Accept"), &headers["x-request-id"])
-        );
-    }
 }

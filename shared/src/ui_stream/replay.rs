@@ -38,10 +38,9 @@ pub fn of_message(message: &Message) -> Vec<Value> {
 
 /// The frames with which an answer ends, by how far it came, and why its agent ended it.
 fn ending(status: Status, reason: Option<FinishReason>, metadata: Object) -> Vec<Chunk> {
-    let finish = |reason| vec![Chunk::Finish { finish_reason: Some(reason), message_metadata: Some(metadata.clone()) }];
     let error_text = match (status, reason) {
-        (Status::Complete, None) => return finish(FinishReason::Stop),
-        (Status::Complete | Status::Incomplete, Some(reason)) => return finish(reason),
+        (Status::Complete, None) => return finish(FinishReason::Stop, metadata),
+        (Status::Complete | Status::Incomplete, Some(reason)) => return finish(reason, metadata),
         (Status::Stopped, _) => {
             return vec![Chunk::MessageMetadata { message_metadata: metadata }, Chunk::Abort { reason: None }];
         }
@@ -50,6 +49,10 @@ fn ending(status: Status, reason: Option<FinishReason>, metadata: Object) -> Vec
         (Status::Incomplete, None) | (Status::InProgress, _) => "The answer was cut off.",
     };
     vec![Chunk::MessageMetadata { message_metadata: metadata }, Chunk::Error { error_text: error_text.to_owned() }]
+}
+
+fn finish(reason: FinishReason, metadata: Object) -> Vec<Chunk> {
+    vec![Chunk::Finish { finish_reason: Some(reason), message_metadata: Some(metadata) }]
 }
 
 /// The frames of the `n`th part.
