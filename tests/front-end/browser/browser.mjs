@@ -52,6 +52,15 @@ class Tab {
   static async open(context, version, id, origin = PAGE_ORIGIN) {
     const page = await context.newPage();
     const tab = Object.assign(new Tab(), { page, errors: [] });
+    // Looks on: the page's own reader gets the same bytes.
+    await page.addInitScript(() => {
+      const { fetch } = window;
+      window.fetch = async (url, ...more) => {
+        const response = await fetch(url, ...more);
+        if (url.endsWith("/stream")) response.clone().text().then(() => setTimeout(() => { window.resumed = true; }));
+        return response;
+      };
+    });
     page.on("pageerror", (error) => tab.errors.push(String(error)));
     page.on("console", (message) => message.type() === "error" && tab.errors.push(message.text()));
     await page.goto(`${origin}/${version}/${id}`);
@@ -89,6 +98,8 @@ class Tab {
   async survivesReload() {
     const shown = await this.messages();
     await this.page.reload();
+    // A page is ready before it resumes, too: what it shows then is what it loaded.
+    await this.page.waitForFunction(() => window.resumed);
     await this.is("ready");
     await this.page.waitForFunction((count) => document.querySelectorAll("li").length === count, shown.length);
     const answers = (messages) => messages.map(({ role, status, ...rest }) => (role === "user" ? rest : { ...rest, status }));
@@ -138,9 +149,9 @@ const scenarios = {
     await release(mark);
     await tab.survivesReload();
     assert.equal((await tab.answer()).status, "stopped");
-    await tab.press("regenerate");
-    await tab.page.waitForFunction(() => document.querySelector("li.assistant")?.dataset.status === "complete");
-    await tab.survivesReload();
+    await other.press("regenerate");
+    await other.page.waitForFunction(() => document.querySelector("li.assistant")?.dataset.status === "complete");
+    await other.survivesReload();
     tab.noErrors();
     other.noErrors();
   },

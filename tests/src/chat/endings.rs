@@ -3,25 +3,18 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
-use http::{Request, StatusCode};
-use lambda_http::{Context, RequestExt};
+use http::StatusCode;
 use serde_json::json;
-use shared::clock::Clock;
 
 use crate::support::api::{Api, User};
-use crate::support::chat::{Stream, behind_a_proxy, held, question, release, unique};
+use crate::support::chat::{Stream, behind_a_proxy, expire, held, question, release, unique};
 use crate::support::eventually;
 use crate::support::proxy::{Proxy, Weather};
 
 /// A question to a function that must have answered in so many milliseconds.
 async fn asked(user: &User, script: &str, left: i64) -> Stream {
-    let body = question("c", "q", "How are cursors made?", script).to_string();
-    let request = Request::post("/v1/chat").header("authorization", format!("Bearer {}", user.token));
-    let request = request.header("content-type", "application/json").body(Body::from(body)).expect("a request");
-    let mut context = Context::default();
-    context.deadline = u64::try_from(Clock::system().now().as_millisecond() + left).expect("a time");
-    user.stream_of(request.with_lambda_context(context)).await
+    let body = question("c", "q", "How are cursors made?", script);
+    user.stream_within(left, "POST", "/v1/chat", Some(&body)).await
 }
 
 /// The database goes away, the agent comes to its end, and the end is tried in vain.
@@ -46,8 +39,7 @@ async fn what_somebody_else_ended_meanwhile_is_not_told_as_ours() {
         if deleted {
             user.delete("/v1/conversations/c").await.expect(StatusCode::NO_CONTENT);
         } else {
-            let expire = "update runs set lease_until = clock_timestamp() - interval '1 s'";
-            api.database.superuser().await.execute(expire, &[]).await.expect("expired");
+            expire(&api.database.superuser().await).await;
             let reader = user.resume("c").await.rest().await;
             assert_eq!(reader.terminal()["type"], "error");
         }
@@ -72,8 +64,7 @@ async fn what_could_not_be_stored_in_time_is_told() {
     assert!(told.contains("couldn't be stored"), "{:?}", stream.terminal());
     // Whoever comes next ends it with what was stored.
     proxy.turn(Weather::Fair);
-    let expire = "update runs set lease_until = clock_timestamp() - interval '1 s'";
-    api.database.superuser().await.execute(expire, &[]).await.expect("expired");
+    expire(&api.database.superuser().await).await;
     let page = user.get("/v1/chat/c").await;
     assert_eq!(page.text("/data/1/metadata/status"), "incomplete");
 }

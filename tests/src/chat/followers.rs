@@ -2,27 +2,28 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
-use http::Request;
-use lambda_http::{Context, RequestExt};
-use shared::clock::Clock;
-
-use crate::support::api::Api;
-use crate::support::chat::{behind_a_proxy, held, question, release, unique};
+use crate::support::api::{Api, User};
+use crate::support::chat::{Stream, behind_a_proxy, held, question, release, sweep_later, unique};
 use crate::support::eventually;
-use crate::support::proxy::Weather;
+use crate::support::proxy::{Proxy, Weather};
+
+/// An answer that is held, and its follower whose database has gone away.
+async fn cut_off(api: &Api, user: &User, hold: &str) -> (Stream, Stream, Proxy) {
+    let (proxy, instance) = behind_a_proxy(api, user, |_| {}).await;
+    let stream = held(user, hold).await;
+    let mut reader = instance.resume("c").await;
+    reader.until("text-delta").await;
+    proxy.turn(Weather::Refusing);
+    proxy.cut();
+    (stream, reader, proxy)
+}
 
 #[tokio::test]
 async fn a_short_outage_costs_a_follower_nothing() {
     let api = Api::new().await;
     let user = api.user().await;
-    let (proxy, instance) = behind_a_proxy(&api, &user, |_| {}).await;
     let hold = unique("outage").replace(' ', "-");
-    let stream = held(&user, &hold).await;
-    let mut reader = instance.resume("c").await;
-    reader.until("text-delta").await;
-    proxy.turn(Weather::Refusing);
-    proxy.cut();
+    let (stream, reader, proxy) = cut_off(&api, &user, &hold).await;
     let outage = async {
         eventually("a refused connection", async || (proxy.refused() > 1).then_some(())).await;
         proxy.turn(Weather::Fair);
@@ -37,13 +38,8 @@ async fn a_short_outage_costs_a_follower_nothing() {
 async fn a_long_outage_is_told_to_a_follower() {
     let api = Api::new().await;
     let user = api.user().await;
-    let (proxy, instance) = behind_a_proxy(&api, &user, |_| {}).await;
     let hold = unique("outage").replace(' ', "-");
-    let stream = held(&user, &hold).await;
-    let mut reader = instance.resume("c").await;
-    reader.until("text-delta").await;
-    proxy.turn(Weather::Refusing);
-    proxy.cut();
+    let (stream, reader, _proxy) = cut_off(&api, &user, &hold).await;
     let reader = reader.rest().await;
     let told = reader.terminal();
     assert_eq!(
@@ -61,11 +57,7 @@ async fn a_follower_is_told_when_its_functions_time_is_over() {
     let user = api.user().await;
     let hold = unique("time").replace(' ', "-");
     let stream = held(&user, &hold).await;
-    let mut context = Context::default();
-    context.deadline = u64::try_from(Clock::system().now().as_millisecond()).expect("now") + 2000;
-    let request = Request::get("/v1/chat/c/stream").header("authorization", format!("Bearer {}", user.token));
-    let request = request.body(Body::empty()).expect("a request").with_lambda_context(context);
-    let reader = user.stream_of(request).await.rest().await;
+    let reader = user.stream_within(2000, "GET", "/v1/chat/c/stream", None).await.rest().await;
     let told = &reader.terminal()["errorText"];
     assert_eq!(told, "This service may not stream for longer. Load the conversation again.");
     release(&hold).await;
@@ -79,9 +71,7 @@ async fn a_follower_whose_run_is_swept_is_told_to_load_the_conversation() {
     user.chat(&question("c", "q", "How are cursors made?", "")).await.rest().await;
     // It is looked up before its first chunk is read.
     let reader = user.resume("c").await;
-    let later = "update runs set ended_at = ended_at - interval '2 min'";
-    api.database.superuser().await.batch_execute(later).await.expect("later");
-    assert!(api.database.db().sweep(100, Duration::from_mins(1)).await.expect("swept").chunks > 0);
+    sweep_later(&api).await;
     let reader = reader.rest().await;
     assert_eq!(reader.terminal()["errorText"], "The answer is stored. Load the conversation again.");
 }

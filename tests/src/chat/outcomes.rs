@@ -1,13 +1,11 @@
 //! How an answer can end, what the reader is told and what is stored.
 
-use axum::body::Body;
-use http::{Request, StatusCode};
-use lambda_http::{Context, RequestExt};
+use http::StatusCode;
 use serde_json::{Value, json};
 use shared::clock::Clock;
 
 use crate::support::api::{Api, User};
-use crate::support::chat::{Stream, question, release, unique};
+use crate::support::chat::{Stream, question, release, sweep_later, unique};
 
 /// The answer as the history has it: status, text, sources.
 async fn stored(user: &User, chat: &str) -> (String, String, usize) {
@@ -84,13 +82,7 @@ async fn an_answer_that_is_too_long_for_the_model_is_incomplete_and_no_error() {
     // It is known after a reload, and a replay ends as the stream did, also once only the answer is left of it.
     let page = user.get("/v1/chat/c").await;
     assert_eq!(page.text("/data/1/metadata/finishReason"), "length");
-    api.database
-        .superuser()
-        .await
-        .execute("update runs set ended_at = ended_at - interval '2 min'", &[])
-        .await
-        .expect("aged");
-    assert!(api.database.db().sweep(100, std::time::Duration::from_mins(1)).await.expect("swept").chunks > 0);
+    sweep_later(&api).await;
     assert_eq!(told(&ask(&user, "c", "finish=length").await), told(&stream));
 }
 
@@ -142,19 +134,12 @@ async fn a_reader_who_leaves_stops_the_answer_where_the_settings_say_so() {
 async fn an_answer_ends_before_its_functions_time_does() {
     let api = Api::new().await;
     let user = api.user().await;
-    let body = question("c", "q", "How are cursors made?", "silent@4").to_string();
-    let request = Request::post("/v1/chat").header("authorization", format!("Bearer {}", user.token));
-    let request = request.header("content-type", "application/json").body(Body::from(body)).expect("a request");
     // Lambda tells when it will end an invocation. Half of so short a time is left for storing.
-    let mut context = Context::default();
-    context.deadline = u64::try_from(Clock::system().now().as_millisecond()).expect("now") + 10_000;
-    let deadline = context.deadline;
-    let stream = user.stream_of(request.with_lambda_context(context)).await.rest().await;
+    let deadline = Clock::system().now().as_millisecond() + 10_000;
+    let body = question("c", "q", "How are cursors made?", "silent@4");
+    let stream = user.stream_within(10_000, "POST", "/v1/chat", Some(&body)).await.rest().await;
     assert_eq!(stream.terminal()["type"], "error");
-    assert!(
-        u64::try_from(Clock::system().now().as_millisecond()).expect("now") < deadline,
-        "Lambda would have ended it"
-    );
+    assert!(Clock::system().now().as_millisecond() < deadline, "Lambda would have ended it");
     assert_eq!(stored(&user, "c").await, ("incomplete".to_owned(), stream.text(), 0));
     assert!(!stream.text().is_empty());
 }

@@ -1,30 +1,16 @@
 //! What dies on the way, and what is left of it.
 
 use http::StatusCode;
-use tokio_postgres::Client;
 
 use crate::support::api::{Api, User};
-use crate::support::chat::{asked, behind_a_proxy, held, question, release, unique};
+use crate::support::chat::{asked, behind_a_proxy, expire, held, question, release, reply_settings, unique};
 use crate::support::eventually;
 use crate::support::function::{Function, rest_event};
 use crate::support::outage::end_sessions;
 use crate::support::proxy::Weather;
-use crate::support::setup;
-
-/// Ends every running lease, as 30 s without a word would.
-async fn expire(superuser: &Client) {
-    let expire = "update runs set lease_until = clock_timestamp() - interval '1 s' where outcome is null";
-    superuser.execute(expire, &[]).await.expect("expired");
-}
 
 async fn function(api: &Api) -> Function {
-    let settings = [
-        ("DATABASE_URL", api.database.app_url.as_str()),
-        ("AUTH_URL", &setup().auth_url),
-        ("AGENT_URL", setup().text("agentUrl")),
-        ("AGENT_MODEL", "development-agent"),
-        ("CHUNK_MILLIS", "20"),
-    ];
+    let settings = [&reply_settings(&api.database.app_url)[..], &[("CHUNK_MILLIS", "20")]].concat();
     Function::start("reply-chat", &settings).await
 }
 

@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde_json::json;
 
 use crate::support::api::Api;
-use crate::support::chat::{agent_requests, asked, question, release, unique};
+use crate::support::chat::{agent_requests, asked, question, release, sweep_later, unique};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_twenty_starts_one_runs_and_the_agent_is_asked_once() {
@@ -40,9 +40,7 @@ async fn the_same_question_at_once_and_again_is_one_answer_and_whole_streams() {
     let (first, second) = tokio::join!(first.rest(), second.rest());
     let third = user.chat(&body).await.rest().await;
     // Two minutes later its chunks are swept: what is left is the stored answer.
-    let later = "update runs set ended_at = ended_at - interval '2 min'";
-    api.database.superuser().await.batch_execute(later).await.expect("later");
-    assert!(api.database.db().sweep(100, std::time::Duration::from_mins(1)).await.expect("swept").chunks > 0);
+    sweep_later(&api).await;
     let fourth = user.chat(&body).await.rest().await;
     let streams = [&first, &second, &third, &fourth];
     for stream in streams {

@@ -9,9 +9,9 @@ use axum::extract::State;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::process::Command;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::support::process::command;
 use crate::support::setup;
 
 /// A report as it came.
@@ -50,16 +50,7 @@ async fn take(
 
 /// Runs a function with these settings to its end; what it wrote, after it failed.
 async fn fails(name: &str, runtime_api: &str, settings: &[(&str, &str)]) -> String {
-    let ended = Command::new(setup().bin_dir.join(name))
-        .env_clear()
-        .env("AWS_LAMBDA_RUNTIME_API", runtime_api)
-        .env("AWS_LAMBDA_FUNCTION_NAME", name)
-        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
-        .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
-        .envs(settings.iter().copied())
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
+    let ended = command(&setup().bin_dir.join(name), name, runtime_api, settings).stdin(Stdio::null()).output();
     let ended = tokio::time::timeout(std::time::Duration::from_secs(30), ended).await.expect("an end").expect("run");
     assert!(!ended.status.success());
     String::from_utf8_lossy(&ended.stdout).into_owned()

@@ -8,13 +8,12 @@ use tokio::sync::mpsc;
 
 use crate::auth::key::Key;
 use crate::support::api::Api;
-use crate::support::chat::question;
+use crate::support::chat::{question, reply_settings};
 use crate::support::database::{Database, Kind};
 use crate::support::function::{http_event, rest_event};
 use crate::support::issuer::{Issuer, headers};
 use crate::support::process::rss;
 use crate::support::runtime_api::Environment;
-use crate::support::setup;
 
 /// The kB that a function may hold more at the end than after a tenth of its invocations. Four bytes an invocation are
 /// already too many.
@@ -92,13 +91,7 @@ async fn nor_do_ten_thousand_that_ask_the_database() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nor_do_streamed_answers() {
     let api = Api::new().await;
-    let settings = [
-        ("DATABASE_URL", api.database.app_url.as_str()),
-        ("AUTH_URL", &setup().auth_url),
-        ("AGENT_URL", setup().text("agentUrl")),
-        ("AGENT_MODEL", "development-agent"),
-    ];
-    let function = Environment::start("reply-chat", &settings).await;
+    let function = Environment::start("reply-chat", &reply_settings(&api.database.app_url)).await;
     let headers = headers(&api.user().await.token);
     let mut warm = 0;
     for n in 0..400 {

@@ -10,7 +10,7 @@ use shared::clock::Clock;
 use crate::auth::key::Key;
 use crate::auth::key_server::Answer;
 use crate::support::api::Api;
-use crate::support::chat::{question, release, unique};
+use crate::support::chat::{expire, question, release, reply_settings, unique};
 use crate::support::database::{Database, Kind};
 use crate::support::eventually;
 use crate::support::function::rest_event;
@@ -154,13 +154,7 @@ async fn connections_that_died_are_counted_and_those_that_cannot_be_opened() {
 
 /// A function that answers questions of this API's users.
 async fn reply(api: &Api, more: &[(&str, &str)]) -> Environment {
-    let settings = [
-        ("DATABASE_URL", api.database.app_url.as_str()),
-        ("AUTH_URL", &setup().auth_url),
-        ("AGENT_URL", setup().text("agentUrl")),
-        ("AGENT_MODEL", "development-agent"),
-    ];
-    Environment::start("reply-chat", &[&settings[..], more].concat()).await
+    Environment::start("reply-chat", &[&reply_settings(&api.database.app_url)[..], more].concat()).await
 }
 
 #[tokio::test]
@@ -291,8 +285,7 @@ async fn runs_that_a_sweep_ends_are_counted() {
     let mut swept = 0;
     // A run's own function may renew its lease once more before it is found expired.
     eventually("the end of what died", async || {
-        let expire = "update runs set lease_until = clock_timestamp() - interval '1 s' where outcome is null";
-        superuser.execute(expire, &[]).await.expect("expired");
+        expire(&superuser).await;
         swept += sweep.invoke(&json!({})).await.json()["runs"].as_u64().expect("a count");
         (swept == 2).then_some(())
     })

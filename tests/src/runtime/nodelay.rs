@@ -8,13 +8,12 @@ use std::net::SocketAddr;
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
 use crate::support::api::Api;
-use crate::support::chat::{question, release, unique};
+use crate::support::chat::{question, release, reply_settings, unique};
 use crate::support::eventually;
 use crate::support::function::rest_event;
 use crate::support::issuer::headers;
 use crate::support::process;
 use crate::support::runtime_api::Environment;
-use crate::support::setup;
 
 /// Of each connection to its Runtime API, whether it sends at once. The error is why nobody may look.
 fn connections(function: &Environment) -> Result<Vec<bool>, rustix::io::Errno> {
@@ -41,13 +40,7 @@ fn connections(function: &Environment) -> Result<Vec<bool>, rustix::io::Errno> {
 async fn a_streaming_functions_connections_send_at_once() {
     let api = Api::new().await;
     let user = api.user().await;
-    let settings = [
-        ("DATABASE_URL", api.database.app_url.as_str()),
-        ("AUTH_URL", &setup().auth_url),
-        ("AGENT_URL", setup().text("agentUrl")),
-        ("AGENT_MODEL", "development-agent"),
-    ];
-    let function = Environment::start("reply-chat", &settings).await;
+    let function = Environment::start("reply-chat", &reply_settings(&api.database.app_url)).await;
     for chat in ["first", "second"] {
         let hold = unique(chat).replace(' ', "-");
         let body = question(chat, "q", "How?", &format!("hold@3={hold}")).to_string();

@@ -3,18 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::support::api::token;
+use crate::support::chat::reply_settings;
 use crate::support::database::{Database, Kind};
 use crate::support::function::{Function, http_event, rest_event};
-use crate::support::setup;
 
 async fn reply(database: &Database, more: &[(&str, &str)]) -> Function {
-    let settings = [
-        ("DATABASE_URL", database.app_url.as_str()),
-        ("AUTH_URL", &setup().auth_url),
-        ("AGENT_URL", setup().text("agentUrl")),
-        ("AGENT_MODEL", "development-agent"),
-    ];
-    Function::start("reply-chat", &[&settings, more].concat()).await
+    Function::start("reply-chat", &[&reply_settings(&database.app_url)[..], more].concat()).await
 }
 
 fn question(chat: &str) -> String {

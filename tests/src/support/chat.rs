@@ -3,11 +3,13 @@
 use axum::body::{Body, BodyDataStream};
 use futures_util::StreamExt;
 use http::{HeaderMap, Request, StatusCode};
+use lambda_http::{Context, RequestExt};
 use serde_json::{Value, json};
-use shared::ui_stream::sse::Decoder;
-use tower::ServiceExt;
-
+use shared::clock::Clock;
 use shared::config::Config;
+use shared::ui_stream::sse::Decoder;
+use tokio_postgres::Client;
+use tower::ServiceExt;
 
 use super::api::{Api, User, config, router};
 use super::proxy::Proxy;
@@ -80,6 +82,17 @@ impl User {
         headers: &[(&str, &str)],
         body: Option<&Value>,
     ) -> Stream {
+        self.stream_of(self.request(method, path, headers, body)).await
+    }
+
+    /// The same, of a function that must have answered in so many milliseconds, as Lambda tells it.
+    pub(crate) async fn stream_within(&self, millis: i64, method: &str, path: &str, body: Option<&Value>) -> Stream {
+        let mut context = Context::default();
+        context.deadline = u64::try_from(Clock::system().now().as_millisecond() + millis).expect("a time");
+        self.stream_of(self.request(method, path, &[], body).with_lambda_context(context)).await
+    }
+
+    fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Request<Body> {
         let mut request = Request::builder().method(method).uri(path);
         request = request.header("authorization", format!("Bearer {}", self.token));
         request = request.header("content-type", "application/json");
@@ -87,11 +100,11 @@ impl User {
             request = request.header(*name, *value);
         }
         let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
-        self.stream_of(request.body(body).expect("a request")).await
+        request.body(body).expect("a request")
     }
 
     /// The stream that a request is answered with.
-    pub(crate) async fn stream_of(&self, request: Request<Body>) -> Stream {
+    async fn stream_of(&self, request: Request<Body>) -> Stream {
         let response = self.router.clone().oneshot(request).await.expect("an answer");
         let (parts, body) = response.into_parts();
         Stream {
@@ -195,4 +208,27 @@ pub(crate) async fn held(user: &User, hold: &str) -> Stream {
         stream.until("text-delta").await;
     }
     stream
+}
+
+/// The settings of `reply-chat` with this database, the suite's sign-in and its agent.
+pub(crate) fn reply_settings(database_url: &str) -> [(&'static str, &str); 4] {
+    [
+        ("DATABASE_URL", database_url),
+        ("AUTH_URL", &setup().auth_url),
+        ("AGENT_URL", setup().text("agentUrl")),
+        ("AGENT_MODEL", "development-agent"),
+    ]
+}
+
+/// Ends every running lease, as 30 s without a word would.
+pub(crate) async fn expire(superuser: &Client) {
+    let expire = "update runs set lease_until = clock_timestamp() - interval '1 s' where outcome is null";
+    superuser.execute(expire, &[]).await.expect("expired");
+}
+
+/// Two minutes later: the chunks of all answers that have ended are swept.
+pub(crate) async fn sweep_later(api: &Api) {
+    let later = "update runs set ended_at = ended_at - interval '2 min'";
+    api.database.superuser().await.batch_execute(later).await.expect("later");
+    assert!(api.database.db().sweep(100, std::time::Duration::from_mins(1)).await.expect("swept").chunks > 0);
 }

@@ -46,18 +46,25 @@ impl Lines {
     }
 }
 
-/// Starts `program` as the function `name` with these settings and no others. It is killed when it is dropped.
-pub(crate) fn start(program: &Path, name: &str, runtime_api: &str, settings: &[(&str, &str)]) -> (Child, Lines) {
-    let mut process = Command::new(program)
+/// `program` as the function `name` with these settings and no others. It is killed when it is dropped.
+pub(crate) fn command(program: &Path, name: &str, runtime_api: &str, settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(program);
+    command
         .env_clear()
         .env("AWS_LAMBDA_RUNTIME_API", runtime_api)
         .env("AWS_LAMBDA_FUNCTION_NAME", name)
         .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
         .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
         .envs(settings.iter().copied())
+        .kill_on_drop(true);
+    command
+}
+
+/// Starts it, and collects what it writes.
+pub(crate) fn start(program: &Path, name: &str, runtime_api: &str, settings: &[(&str, &str)]) -> (Child, Lines) {
+    let mut process = command(program, name, runtime_api, settings)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .kill_on_drop(true)
         .spawn()
         .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
     let lines = Lines::default();
