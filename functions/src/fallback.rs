@@ -16,7 +16,7 @@ pub async fn answer(State(config): State<HttpConfig>, method: Method, uri: Uri, 
     let mut allow: Vec<&str> = crate::endpoints()
         .iter()
         .filter(|endpoint| endpoint.matches(uri.path()))
-        .map(|endpoint| endpoint.method.as_str())
+        .flat_map(|endpoint| endpoint.method.answers().iter().copied())
         .collect();
     // A method that the path has, and yet nobody answered: the request was sent to another endpoint's function.
     if allow.is_empty() || allow.contains(&method.as_str()) {

@@ -7,7 +7,7 @@ use shared::error::Error;
 use shared::http::{App, Endpoint, Input, Method, PROBLEM_JSON, Problem};
 use shared::model::{Branch, Order, Role};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, OpenApi, Ref, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi as _};
 
 /// The endpoint.
@@ -40,7 +40,7 @@ pub const ENDPOINT: Endpoint = Endpoint::new("openapi", Method::Get, "/v1/openap
         crate::messages::activate::activate_message,
     ),
     components(schemas(Problem, Order, Role, Branch)),
-    modifiers(&Bearer, &Problems),
+    modifiers(&Bearer, &Problems, &Heads),
     security(("bearer" = [])),
 )]
 struct Document;
@@ -73,6 +73,26 @@ impl Modify for Problems {
                     .content(PROBLEM_JSON, problem);
                 operation.responses.responses.insert("default".to_owned(), response.build().into());
             }
+        }
+    }
+}
+
+/// What answers GET answers HEAD, without content (RFC 9110, section 9.3.2).
+struct Heads;
+
+impl Modify for Heads {
+    fn modify(&self, document: &mut OpenApi) {
+        for item in document.paths.paths.values_mut() {
+            let Some(mut head) = item.get.clone() else { continue };
+            head.operation_id = head.operation_id.map(|id| format!("head-{id}"));
+            head.summary = Some("As GET, without content.".to_owned());
+            head.description = None;
+            for response in head.responses.responses.values_mut() {
+                if let RefOr::T(response) = response {
+                    response.content.clear();
+                }
+            }
+            item.head = Some(head);
         }
     }
 }

@@ -18,7 +18,6 @@ mod verify;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use http::HeaderMap;
@@ -34,9 +33,6 @@ use crate::error::Error;
 use jwks::{Jwks, NoKey};
 use token::Token;
 use verify::Rules;
-
-/// How long a request that is done waits for a refresh of the keys that it runs beside.
-const REFRESH_GRACE: Duration = Duration::from_millis(250);
 
 /// Turns a request's headers into its [`Caller`]. Clones share one cache of keys.
 #[derive(Clone)]
@@ -88,14 +84,14 @@ impl Verifier {
     }
 
     /// Does `work`, and beside it a refresh of the keys if one is due: nothing may run once the reply is out, because
-    /// Lambda freezes the process then. The refresh gets at most 250 ms more than the work; if it needs longer it is
-    /// cancelled and counts as a failed fetch.
+    /// Lambda freezes the process then. The refresh gets 250 ms more than the work, and ever more the older the keys are; if
+    /// it needs longer it is cancelled and counts as a failed fetch.
     pub async fn beside<F: Future>(&self, work: F) -> F::Output {
-        let Some(refresh) = self.jwks.refresh_if_due() else { return work.await };
+        let Some((refresh, grace)) = self.jwks.refresh_if_due() else { return work.await };
         match select(std::pin::pin!(work), refresh).await {
             Either::Left((output, refresh)) => {
                 // Out of time, the last handle is dropped here, and with it the fetch.
-                let _ = tokio::time::timeout(REFRESH_GRACE, refresh).await;
+                let _ = tokio::time::timeout(grace, refresh).await;
                 output
             }
             Either::Right(((), work)) => work.await,

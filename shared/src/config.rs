@@ -77,7 +77,11 @@ const SETTINGS: &[Setting] = &[
         "Metrics are logged in CloudWatch's embedded metric format, as those of the stack of this name",
     ),
     setting("JWKS_TTL_SECONDS", "600", "After this a key set is fetched again"),
-    setting("JWKS_COOLDOWN_SECONDS", "30", "Between two fetches, failed ones too, at least this long"),
+    setting(
+        "JWKS_COOLDOWN_SECONDS",
+        "30",
+        "After a failed fetch at least this long; and between two look-ups of unknown keys, of which three may come at once",
+    ),
     setting("JWKS_STALE_SECONDS", "3600", "While the key set can't be fetched, the last good one serves this long"),
     setting("JWT_LEEWAY_SECONDS", "30", "How far clocks may differ"),
     setting("DATABASE_CONNECT_SECONDS", "5", "To reach the database and sign in"),

@@ -22,8 +22,6 @@ pub enum Code {
     NotFound,
     /// The path exists, the method doesn't; `Allow` lists those that do.
     MethodNotAllowed,
-    /// The client accepts nothing that this endpoint can answer with.
-    NotAcceptable,
     /// Another request got there first; read again, then decide.
     Conflict,
     /// The conversation's answer is still being written: stop it, or wait for its end.
@@ -52,13 +50,12 @@ pub enum Code {
 
 impl Code {
     /// Every code, for documents and tests.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 17] = [
         Self::InvalidRequest,
         Self::Unauthenticated,
         Self::Banned,
         Self::NotFound,
         Self::MethodNotAllowed,
-        Self::NotAcceptable,
         Self::Conflict,
         Self::TurnRunning,
         Self::PreconditionFailed,
@@ -82,7 +79,6 @@ impl Code {
             Self::Banned => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
-            Self::NotAcceptable => 406,
             Self::Conflict | Self::TurnRunning => 409,
             Self::PreconditionFailed => 412,
             Self::ContentTooLarge => 413,
@@ -105,7 +101,6 @@ impl Code {
             Self::Banned => "banned",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
-            Self::NotAcceptable => "not_acceptable",
             Self::Conflict => "conflict",
             Self::TurnRunning => "turn_running",
             Self::PreconditionFailed => "precondition_failed",
@@ -130,7 +125,6 @@ impl Code {
             Self::Banned => "The user is banned",
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "The method isn't allowed here",
-            Self::NotAcceptable => "No acceptable representation",
             Self::Conflict => "Another request got there first",
             Self::TurnRunning => "An answer is still being written",
             Self::PreconditionFailed => "The stored version is another",

@@ -26,9 +26,10 @@ async fn a_method_that_a_path_lacks_is_a_405_that_says_which_it_has() {
     let api = Api::new().await;
     let put = send(&api, Method::PUT, "/v1/conversations/a", &[]).await;
     put.expect_problem(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
-    assert_eq!(put.header("allow"), Some("GET, PATCH, DELETE, OPTIONS"));
-    let head = send(&api, Method::HEAD, "/v1/me", &[]).await;
-    assert_eq!((head.status, head.header("allow")), (StatusCode::METHOD_NOT_ALLOWED, Some("GET, OPTIONS")));
+    assert_eq!(put.header("allow"), Some("GET, HEAD, PATCH, DELETE, OPTIONS"));
+    let head = send(&api, Method::HEAD, "/v1/chat", &[]).await;
+    assert_eq!((head.status, head.header("allow")), (StatusCode::METHOD_NOT_ALLOWED, Some("POST, OPTIONS")));
+    assert!(head.bytes.is_empty());
 }
 
 #[tokio::test]
@@ -49,7 +50,7 @@ async fn a_preflight_needs_neither_token_nor_database() {
     let preflight = send(&api, Method::OPTIONS, "/v1/conversations/a", &asked).await;
     preflight.expect(StatusCode::NO_CONTENT);
     assert_eq!(preflight.header("access-control-allow-origin"), Some("https://app.example.com"));
-    assert_eq!(preflight.header("access-control-allow-methods"), Some("GET, PATCH, DELETE, OPTIONS"));
+    assert_eq!(preflight.header("access-control-allow-methods"), Some("GET, HEAD, PATCH, DELETE, OPTIONS"));
     let allowed = preflight.header("access-control-allow-headers").expect("headers");
     for name in ["Authorization", "Content-Type", "Idempotency-Key", "If-Match"] {
         assert!(allowed.contains(name), "{name}");

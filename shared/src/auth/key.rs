@@ -93,6 +93,8 @@ enum Material {
 /// A key that verifies signatures of its one algorithm.
 pub(super) struct VerifyingKey {
     algorithm: Algorithm,
+    /// Its public numbers as they are published, each of which has one spelling.
+    numbers: [Option<String>; 4],
     material: Material,
     verified: Verified,
 }
@@ -149,7 +151,13 @@ impl VerifyingKey {
             Algorithm::Ps384 => rsa(Jose::PS384)?,
             Algorithm::Ps512 => rsa(Jose::PS512)?,
         };
-        Some(Self { algorithm, material, verified: Verified::default() })
+        let numbers = [&jwk.x, &jwk.y, &jwk.n, &jwk.e].map(Clone::clone);
+        Some(Self { algorithm, numbers, material, verified: Verified::default() })
+    }
+
+    /// Whether both verify the same signatures.
+    pub(super) fn is_same_key(&self, other: &Self) -> bool {
+        (self.algorithm, &self.numbers) == (other.algorithm, &other.numbers)
     }
 
     /// The algorithm that the key is for.

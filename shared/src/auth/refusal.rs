@@ -46,12 +46,14 @@ refusals! {
     MalformedHeader = "the token's header is malformed",
     /// The header has `crit`, `b64`, `enc`, `zip` or `cty`: an extension that isn't understood here, or no plain JWT.
     UnsupportedHeader = "the token's header asks for an extension",
-    /// The header's `typ` is there and isn't `JWT`: a token for another purpose, such as a session-cookie cache.
+    /// The header's `typ` is there and isn't `JWT`, in any case: a token for another purpose, such as a session-cookie cache.
     WrongType = "typ isn't JWT",
     /// The header's `alg` is none of those that are allowed: `none`, symmetric, for encryption, or unheard of.
     ForbiddenAlgorithm = "alg isn't allowed",
     /// The header has no `kid`.
     NoKeyId = "no kid",
+    /// The header's `kid` is empty, or longer than any key's name.
+    BadKeyId = "kid can't be a key's name",
     /// No usable key of that `kid` is published, or several are.
     UnknownKey = "no such key",
     /// The key of that `kid` is for another algorithm than the header's.
@@ -64,15 +66,15 @@ refusals! {
     WrongIssuer = "iss isn't the issuer",
     /// `aud` is missing, is neither a text nor an array of texts, or doesn't name the audience.
     WrongAudience = "aud isn't the audience",
-    /// `exp` is missing, or no whole number of seconds in a believable range.
+    /// `exp` is missing, or no number of seconds in a believable range.
     BadExpiry = "exp isn't a time",
     /// `exp` is past.
     Expired = "expired",
-    /// `nbf` is there and no whole number of seconds in a believable range.
+    /// `nbf` is there and no number of seconds in a believable range.
     BadNotBefore = "nbf isn't a time",
     /// `nbf` is yet to come.
     NotYetValid = "not valid yet",
-    /// `iat` is there and no whole number of seconds in a believable range.
+    /// `iat` is there and no number of seconds in a believable range.
     BadIssuedAt = "iat isn't a time",
     /// `iat` is yet to come.
     IssuedInFuture = "issued in the future",

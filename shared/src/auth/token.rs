@@ -50,15 +50,29 @@ impl<'a> Token<'a> {
         if EXTENSIONS.iter().any(|name| header.contains_key(*name)) {
             return Err(Refusal::UnsupportedHeader);
         }
-        if take_text(&mut header, "typ")?.is_some_and(|typ| typ != "JWT") {
+        // "While media type names are not case sensitive, it is RECOMMENDED that "JWT" always be spelled using uppercase
+        // characters" (RFC 7519, section 5.1, after RFC 7515, section 4.1.9). The long form `application/jwt` is no issuer's.
+        if take_text(&mut header, "typ")?.is_some_and(|typ| !typ.eq_ignore_ascii_case("JWT")) {
             return Err(Refusal::WrongType);
         }
         let algorithm = take_text(&mut header, "alg")?.ok_or(Refusal::MalformedHeader)?;
         let algorithm = Algorithm::from_name(&algorithm).ok_or(Refusal::ForbiddenAlgorithm)?;
         // A set of one key would do without, until the issuer rotates it.
         let kid = take_text(&mut header, "kid")?.ok_or(Refusal::NoKeyId)?;
+        if !is_key_id(&kid) {
+            return Err(Refusal::BadKeyId);
+        }
         Ok(Self { message: message.as_bytes(), payload: payload.as_bytes(), signature, algorithm, kid })
     }
+}
+
+/// The most bytes of a `kid`. Better Auth's have 32 characters or are UUIDs; a thumbprint as a URI (RFC 9278) has 90.
+const KEY_ID_BYTES: usize = 256;
+
+/// Whether a text can be a key's name. "The structure of the `kid` value is unspecified" (RFC 7515, section 4.1.4), but what no
+/// issuer would publish isn't worth asking it for.
+pub(super) fn is_key_id(text: &str) -> bool {
+    (1..=KEY_ID_BYTES).contains(&text.len())
 }
 
 /// Prints nothing of the token.

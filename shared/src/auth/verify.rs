@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
 use super::caller::Claims;
@@ -53,17 +53,17 @@ fn check(members: Map<String, Value>, rules: &Rules, now: Timestamp) -> Result<(
     if !names(members.get("aud"), &rules.audience) {
         return Err(Refusal::WrongAudience);
     }
-    let leeway = i64::try_from(rules.leeway.as_secs()).unwrap_or(i64::MAX);
-    let (earliest, latest) = (now.as_second().saturating_sub(leeway), now.as_second().saturating_add(leeway));
-    let expiry = seconds(&members, "exp", Refusal::BadExpiry)?.ok_or(Refusal::BadExpiry)?;
+    let leeway = i128::try_from(rules.leeway.as_nanos()).unwrap_or(i128::MAX);
+    let (earliest, latest) = (now.as_nanosecond().saturating_sub(leeway), now.as_nanosecond().saturating_add(leeway));
+    let expires_at = time(&members, "exp", Refusal::BadExpiry)?.ok_or(Refusal::BadExpiry)?;
     // "On or after" its expiry a token is no longer good (RFC 7519, section 4.1.4).
-    if expiry <= earliest {
+    if expires_at.as_nanosecond() <= earliest {
         return Err(Refusal::Expired);
     }
-    if seconds(&members, "nbf", Refusal::BadNotBefore)?.is_some_and(|from| from > latest) {
+    if time(&members, "nbf", Refusal::BadNotBefore)?.is_some_and(|from| from.as_nanosecond() > latest) {
         return Err(Refusal::NotYetValid);
     }
-    if seconds(&members, "iat", Refusal::BadIssuedAt)?.is_some_and(|at| at > latest) {
+    if time(&members, "iat", Refusal::BadIssuedAt)?.is_some_and(|at| at.as_nanosecond() > latest) {
         return Err(Refusal::IssuedInFuture);
     }
     let subject =
@@ -71,7 +71,6 @@ fn check(members: Map<String, Value>, rules: &Rules, now: Timestamp) -> Result<(
     if is_banned(&members, now) {
         return Err(Refusal::Banned);
     }
-    let expires_at = Timestamp::from_second(expiry).map_err(|_| Refusal::BadExpiry)?;
     Ok((subject.to_owned(), Claims { expires_at, members }))
 }
 
@@ -84,15 +83,19 @@ fn names(claim: Option<&Value>, audience: &str) -> bool {
     }
 }
 
-/// A claim that is a time: whole seconds since 1970. RFC 7519 allows fractions; no issuer sends them, and what isn't
-/// plain is more likely a mistake than a time. Milliseconds lie far above the last second, at the end of the year 9999.
-fn seconds(members: &Map<String, Value>, name: &str, bad: Refusal) -> Result<Option<i64>, Refusal> {
-    match members.get(name) {
-        None => Ok(None),
-        Some(value) => {
-            value.as_i64().filter(|time| (0..=Timestamp::MAX.as_second()).contains(time)).map(Some).ok_or(bad)
-        }
-    }
+/// A claim that is a time: "A JSON numeric value representing the number of seconds from 1970-01-01T00:00:00Z UTC until the
+/// specified UTC date/time, ignoring leap seconds … non-integer values can be represented" (RFC 7519, section 2).
+/// Milliseconds lie far above the last second, at the end of the year 9999.
+fn time(members: &Map<String, Value>, name: &str, bad: Refusal) -> Result<Option<Timestamp>, Refusal> {
+    let read = |value: &Value| {
+        let time = match value.as_i64() {
+            Some(seconds) => Timestamp::from_second(seconds).ok()?,
+            // A fraction is good to a quarter of a microsecond in this century: what a float of today's seconds holds.
+            None => Timestamp::from_duration(SignedDuration::try_from_secs_f64(value.as_f64()?).ok()?).ok()?,
+        };
+        (time >= Timestamp::UNIX_EPOCH).then_some(time)
+    };
+    members.get(name).map(|value| read(value).ok_or(bad)).transpose()
 }
 
 /// Whether a text can be a user's id: the database stores no NUL, and nobody wants control characters in a log.
@@ -152,6 +155,18 @@ mod tests {
             ("nbf", -1, Some(Refusal::BadNotBefore)),
         ] {
             assert_eq!(checked(&json!({ claim: at })), expected, "{claim} {at}");
+        }
+        #[allow(clippy::cast_precision_loss, reason = "both are far below 2^53")]
+        for (claim, after, expected) in [
+            ("exp", -30.0, Some(Refusal::Expired)),
+            ("exp", -29.5, None),
+            ("exp", -30.5, Some(Refusal::Expired)),
+            ("nbf", 30.5, Some(Refusal::NotYetValid)),
+            ("nbf", 29.5, None),
+            ("iat", 30.5, Some(Refusal::IssuedInFuture)),
+            ("iat", 0.25, None),
+        ] {
+            assert_eq!(checked(&json!({ claim: NOW as f64 + after })), expected, "{claim} {after}");
         }
     }
 

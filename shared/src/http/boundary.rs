@@ -8,7 +8,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, header};
 use lambda_http::RequestExt;
 use tracing::Instrument;
 
@@ -44,16 +44,14 @@ async fn boundary(State(app): State<App>, request: Request, next: Next) -> Respo
         let route = request.extensions().get::<MatchedPath>().map_or("-", |path| path.as_str()).to_owned();
         let request_headers = request.headers().clone();
 
-        let response = if accepts_json(&request_headers) {
-            // A handler that panics fails its request, not the environment and the requests after it.
-            let work = std::panic::AssertUnwindSafe(next.run(request)).catch_unwind();
-            let result = app.verifier.beside(work).await;
-            // The panic's own words may quote what a user wrote; the panic hook logs where it happened.
-            result.unwrap_or_else(|_| Error::internal("the handler panicked").into_response())
-        } else {
-            let detail = "This API answers with application/json, and with text/event-stream where an answer streams.";
-            Error::new(Code::NotAcceptable, detail).into_response()
-        };
+        // A handler that panics fails its request, not the environment and the requests after it. `Accept` isn't read: where
+        // it has none of the media types that there are, "the origin server can either honor the header field by sending a
+        // 406 (Not Acceptable) response or disregard the header field by treating the response as if it is not subject to
+        // content negotiation" (RFC 9110, section 12.5.1). There is one representation here, so that nothing is to negotiate.
+        let work = std::panic::AssertUnwindSafe(next.run(request)).catch_unwind();
+        let result = app.verifier.beside(work).await;
+        // The panic's own words may quote what a user wrote; the panic hook logs where it happened.
+        let response = result.unwrap_or_else(|_| Error::internal("the handler panicked").into_response());
 
         let failure = response.extensions().get::<Failure>().cloned();
         let mut response = match &failure {
@@ -114,59 +112,5 @@ fn request_id(request: &Request) -> String {
     match request.lambda_context_ref() {
         Some(context) => context.request_id.clone(),
         None => format!("local-{}", NUMBER.fetch_add(1, Ordering::Relaxed)),
-    }
-}
-
-/// Whether the client would take `application/json` (RFC 9110, section 12.5.1). No header means that it would; the most
-/// specific range that fits decides. Who asks for an event stream takes a problem document, too.
-fn accepts_json(headers: &HeaderMap) -> bool {
-    let mut best = None;
-    for range in
-        headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(','))
-    {
-        let mut parts = range.split(';').map(str::trim);
-        let specificity = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
-            "application/json" | "text/event-stream" => 3,
-            "application/*" => 2,
-            "*/*" | "*" => 1,
-            "" => continue,
-            _ => 0,
-        };
-        let refused = parts.any(|part| {
-            let value = part.strip_prefix("q=").or_else(|| part.strip_prefix("Q="));
-            value.and_then(|q| q.trim().parse::<f32>().ok()).is_some_and(|q| q <= 0.0)
-        });
-        let accepted = specificity > 0 && !refused;
-        if best.is_none_or(|(known, _)| specificity >= known) {
-            best = Some((specificity, accepted));
-        }
-    }
-    best.is_none_or(|(_, accepted)| accepted)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_most_specific_range_decides() {
-        let accepts = |value: &'static str| {
-            accepts_json(&HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(value))]))
-        };
-        for yes in [
-            "application/json",
-            "*/*",
-            "text/html, application/*;q=0.1",
-            "text/html, */*;q=0.8",
-            "",
-            "*/*;q=0, application/json",
-            "text/event-stream",
-        ] {
-            assert!(accepts(yes), "{yes}");
-        }
-        for no in ["text/html", "application/json;q=0", "*/*, application/json; q=0", "text/*"] {
-            assert!(!accepts(no), "{no}");
-        }
-        assert!(accepts_json(&HeaderMap::new()));
     }
 }

@@ -25,6 +25,19 @@ impl Method {
     }
 }
 
+impl Method {
+    /// The methods that an endpoint of this method answers.
+    #[must_use]
+    pub const fn answers(self) -> &'static [&'static str] {
+        match self {
+            Self::Get => &["GET", "HEAD"],
+            Self::Post => &["POST"],
+            Self::Patch => &["PATCH"],
+            Self::Delete => &["DELETE"],
+        }
+    }
+}
+
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

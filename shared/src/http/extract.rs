@@ -90,16 +90,9 @@ where
 /// The body's bytes, after its type and size were found right.
 async fn bytes_of<B: FromBody>(headers: &HeaderMap, body: axum::body::Body) -> Result<axum::body::Bytes, Error> {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let mut parameters = content_type.split(';').map(str::trim);
-    let essence = parameters.next().unwrap_or_default();
-    let is_utf8 = parameters.all(|parameter| match parameter.split_once('=') {
-        Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
-            value.trim_matches('"').eq_ignore_ascii_case("utf-8")
-        }
-        _ => true,
-    });
-    let is_plain = headers.get(header::CONTENT_ENCODING).is_none_or(|coding| coding == "identity");
-    if !(is_utf8 && is_plain && B::MEDIA_TYPES.iter().any(|known| essence.eq_ignore_ascii_case(known))) {
+    let is_plain =
+        headers.get(header::CONTENT_ENCODING).is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if !(is_plain && is_utf8_of(content_type, B::MEDIA_TYPES)) {
         let known = B::MEDIA_TYPES.join(" or ");
         let detail = format!("Send {known}, in UTF-8 and without Content-Encoding.");
         // RFC 9110, section 15.5.16: a 415 may say in `Accept` what would have been read.
@@ -109,6 +102,25 @@ async fn bytes_of<B: FromBody>(headers: &HeaderMap, body: axum::body::Body) -> R
         let detail = format!("A body may have at most {} bytes.", limits::BODY_BYTES);
         Error::new(Code::ContentTooLarge, detail).because(error)
     })
+}
+
+/// Whether a `Content-Type` says one of these media types, in UTF-8.
+///
+/// "The type and subtype tokens are case-insensitive", and so are parameter names; a value may be quoted or not: "text/html;
+/// charset=utf-8", "Text/HTML;Charset=\"utf-8\"" are the same (RFC 9110, section 8.3.1). `utf8` is what many clients write, and
+/// a label of UTF-8 wherever the web is read (<https://encoding.spec.whatwg.org/#names-and-labels>).
+fn is_utf8_of(content_type: &str, media_types: &[&str]) -> bool {
+    let mut parameters = content_type.split(';').map(str::trim);
+    let essence = parameters.next().unwrap_or_default();
+    let is_utf8 = parameters.all(|parameter| match parameter.split_once('=') {
+        Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
+            let value = value.trim();
+            let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
+            ["utf-8", "utf8"].iter().any(|label| value.eq_ignore_ascii_case(label))
+        }
+        _ => true,
+    });
+    is_utf8 && media_types.iter().any(|known| essence.eq_ignore_ascii_case(known))
 }
 
 /// The type of an endpoint's body. `()` is that of an endpoint which reads none.

@@ -53,15 +53,20 @@ impl Service<LambdaEvent<Event>> for Door {
             }
             Err(cause) => (Version::Unknown, Err(cause)),
         };
+        let is_head = request.as_ref().is_ok_and(|request| request.method() == http::Method::HEAD);
         let answer = request.map(|request| self.router.call(request));
         Box::pin(async move {
-            let response = match answer {
+            let mut response = match answer {
                 Ok(answer) => answer.await.unwrap_or_else(|never| match never {}),
                 Err(cause) => {
                     tracing::info!(requestId = request_id, status = 400, cause, "refused");
                     bad_event(&request_id).map(Body::from)
                 }
             };
+            if is_head {
+                // The length of GET's body, and the gateway gets none: what it tells the client is its own to decide.
+                response.headers_mut().remove(http::header::CONTENT_LENGTH);
+            }
             if streams { Ok(streamed(response)) } else { buffered(version, response).await }
         })
     }

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,6 +22,8 @@ pub(crate) enum Answer {
     KeptAlive(Arc<[u8]>),
     /// Waits for [`Gate::open`], then does the rest.
     Held(Gate, Box<Answer>),
+    /// Lets so much time pass, then does the rest.
+    Late(Duration, Box<Answer>),
     /// Says nothing, and keeps the connection.
     Silence,
     /// Begins an answer, then sends a byte now and then for ever.
@@ -70,6 +73,11 @@ impl Answer {
             Self::Bytes(bytes) => Self::KeptAlive(bytes),
             other => other,
         }
+    }
+
+    /// The same, as late as a slow server.
+    pub(crate) fn after(self, time: Duration) -> Self {
+        Self::Late(time, Box::new(self))
     }
 
     /// The same, held back until the gate opens.
@@ -182,6 +190,13 @@ async fn converse(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()>
                     _ = stream.read(&mut byte) => return Ok(()),
                 }
             }
+            Answer::Late(time, rest) => {
+                let mut byte = [0];
+                tokio::select! {
+                    () = tokio::time::sleep(time) => answer = *rest,
+                    _ = stream.read(&mut byte) => return Ok(()),
+                }
+            }
             Answer::Silence => {
                 stream.read_u8().await?;
             }
@@ -189,7 +204,7 @@ async fn converse(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()>
                 stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{\"keys\":[").await?;
                 loop {
                     stream.write_all(b" ").await?;
-                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }
         }

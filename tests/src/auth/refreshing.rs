@@ -30,9 +30,9 @@ async fn old_keys_serve_while_new_ones_are_fetched_beside_the_request() {
     };
     within("the request", scene.verifier.beside(work)).await;
     assert_eq!(scene.admit(&new).now_or_never(), Some(Outcome::Admitted));
-    // Replaced, not merged: what the issuer withdraws is gone.
-    assert_eq!(scene.admit(&old).now_or_never(), Some(Outcome::UNKNOWN_KEY));
     assert_eq!(scene.server.asked(), 2);
+    // Replaced, not merged: what the issuer withdraws is gone.
+    assert_eq!(scene.admit(&old).await, Outcome::UNKNOWN_KEY);
 }
 
 /// The work is done before the refresh has begun: it gets its time all the same.
@@ -83,6 +83,57 @@ async fn a_slow_refresh_is_cancelled_and_counts_as_failed() {
     assert_eq!(scene.verifier.beside(scene.admit(&key)).await, Outcome::Admitted);
     assert_eq!(scene.server.asked(), 3);
     assert_eq!(scene.verifier.beside(scene.admit(&key)).now_or_never(), Some(Outcome::Admitted), "fresh again");
+}
+
+/// Each fetch takes longer than the first refresh is given: a later one is given more.
+#[tokio::test]
+async fn an_endpoint_that_is_always_slow_is_refreshed_before_twice_the_time_to_live() {
+    let (withdrawn, new) = (Key::new("key-1"), Key::new("key-2"));
+    let scene = due(&withdrawn).await;
+    scene.server.answer(Answer::keys(&[&new]).after(Duration::from_millis(400)));
+    // A request every cooldown, as an environment in use has them.
+    let mut age = TTL;
+    while age < 2 * TTL && scene.verifier.beside(scene.admit(&withdrawn)).await == Outcome::Admitted {
+        scene.clock.advance(COOLDOWN);
+        age += COOLDOWN;
+    }
+    assert!(age < 2 * TTL, "{age:?}");
+    assert_eq!(scene.admit(&new).now_or_never(), Some(Outcome::Admitted));
+    assert_eq!(scene.admit(&withdrawn).await, Outcome::UNKNOWN_KEY);
+}
+
+/// An environment that was frozen in between: its request waits for the keys, and isn't answered from the old ones.
+#[tokio::test]
+async fn a_withdrawn_key_is_dead_after_twice_the_time_to_live() {
+    let (withdrawn, new) = (Key::new("key-1"), Key::new("key-2"));
+    let scene = Scene::publishing(&[&withdrawn]).await;
+    scene.verifier.warm().await;
+    scene.clock.advance(2 * TTL);
+    let gate = Gate::closed();
+    scene.server.answer(Answer::keys(&[&new]).behind(&gate));
+    let request = scene.verifier.beside(scene.admit(&withdrawn));
+    let (outcome, ()) = within("the request", async {
+        futures_util::join!(request, async {
+            until("the server is asked", || scene.server.asked() == 2).await;
+            gate.open();
+        })
+    })
+    .await;
+    assert_eq!(outcome, Outcome::UNKNOWN_KEY);
+    assert_eq!((scene.admit(&new).await, scene.server.asked()), (Outcome::Admitted, 2));
+}
+
+/// Where no fetch succeeds, the old keys serve on: an outage signs nobody out.
+#[tokio::test]
+async fn old_keys_serve_after_twice_the_time_to_live_where_there_are_no_others() {
+    let key = Key::new("key-1");
+    let scene = Scene::publishing(&[&key]).await;
+    scene.verifier.warm().await;
+    scene.clock.advance(2 * TTL);
+    scene.server.answer(Answer::status("500 Oops", "", ""));
+    assert_eq!(scene.verifier.beside(scene.admit(&key)).await, Outcome::Admitted);
+    assert_eq!(scene.admit(&key).now_or_never(), Some(Outcome::Admitted), "cooling down");
+    assert_eq!(scene.server.asked(), 2);
 }
 
 #[tokio::test]

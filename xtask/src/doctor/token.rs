@@ -97,7 +97,12 @@ fn described(token: &str, auth: Option<&AuthConfig>, report: &mut Report) -> Opt
         Some(other) => quoted(&other.to_string()),
     };
     let now = Clock::system().unix_seconds();
-    let time = |name: &str| match payload.get(name).and_then(Value::as_i64) {
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "a time may have a fraction, and none has more seconds than fit"
+    )]
+    let seconds = |time: &Value| time.as_i64().or_else(|| Some(time.as_f64()?.floor() as i64));
+    let time = |name: &str| match payload.get(name).and_then(seconds) {
         None => format!("{name} {}", word(&payload, name)),
         Some(time) if time >= now => format!("{name} in {}", span(time - now)),
         Some(time) => format!("{name} {} ago", span(now - time)),
@@ -192,6 +197,7 @@ fn advice(
         }
         Refusal::WrongType => "it is a session cookie's cache; fetch a JWT from AUTH_URL/token".to_owned(),
         Refusal::TooLarge => "make it lean".to_owned(),
+        Refusal::BadKeyId => "its kid is empty or very long, which no Better Auth makes: who signed it?".to_owned(),
         Refusal::ForbiddenAlgorithm | Refusal::OtherAlgorithm => {
             "set jwks.keyPairConfig.alg of Better Auth's jwt plugin to EdDSA, ES256, ES512, RS256 or PS256".to_owned()
         }

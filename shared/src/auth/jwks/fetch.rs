@@ -18,7 +18,7 @@ use crate::tls;
 /// To connect, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// For all of a fetch, to the last byte.
-const TOTAL_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const TOTAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// The most bytes of a key set: about 500 RSA keys.
 const MAX_BYTES: usize = 256 * 1024;
 

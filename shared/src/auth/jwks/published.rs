@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::set::{Document, KeySet, MEMBERS, NotASet};
 use crate::auth::json;
 use crate::auth::key::{Algorithm, VerifyingKey};
+use crate::auth::token::is_key_id;
 
 /// A member of a key set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,12 +24,13 @@ pub struct PublishedKey {
 
 /// Every member of a key set. The error completes "the document …".
 pub fn published_keys(document: &[u8]) -> Result<Vec<PublishedKey>, &'static str> {
-    match KeySet::parse(document) {
+    let usable = match KeySet::parse(document) {
         Err(NotASet::Malformed) => return Err("is no key set: not a JSON object with an array `keys`"),
         Err(NotASet::TooMany) => return Err("has more keys than are read"),
-        Ok(_) | Err(NotASet::NoUsableKey) => {}
-    }
-    let document: Document<'_> = serde_json::from_slice(document).map_err(|_| "is no key set")?;
+        Ok(set) => Some(set),
+        Err(NotASet::NoUsableKey) => None,
+    };
+    let document = Document::read(document).map_err(|_| "is no key set")?;
     let members: Vec<_> = document.keys.iter().take(MEMBERS).map(|it| json::object(it.get().as_bytes())).collect();
     let kid = |member: &Option<Map<String, Value>>| text(member.as_ref()?, "kid");
     let mut times: HashMap<String, usize> = HashMap::new();
@@ -36,14 +38,20 @@ pub fn published_keys(document: &[u8]) -> Result<Vec<PublishedKey>, &'static str
         *times.entry(kid).or_default() += 1;
     }
     let described = members.iter().map(|member| {
-        let twice = kid(member).is_some_and(|kid| times.get(&kid).is_some_and(|times| *times > 1));
+        // One key told twice is good.
+        let twice = kid(member).is_some_and(|kid| {
+            times.get(&kid).is_some_and(|times| *times > 1) && usable.as_ref().is_none_or(|set| set.get(&kid).is_none())
+        });
         PublishedKey {
             kid: kid(member),
             algorithm: member.as_ref().and_then(|member| text(member, "alg")),
             passed_over: match member {
                 None => Some("is no JSON object with unique members"),
                 Some(member) if !member.contains_key("kid") => Some("has no kid"),
-                Some(_) if twice => Some("has a kid that occurs twice, and then it names no key"),
+                Some(_) if twice => Some("has a kid that names another key as well, and then it names none"),
+                Some(_) if kid(member).is_some_and(|kid| !is_key_id(&kid)) => {
+                    Some("has a kid that is empty or too long")
+                }
                 Some(member) => passed_over(member),
             },
         }
@@ -82,6 +90,7 @@ mod tests {
     #[test]
     fn each_member_says_why_it_is_passed_over() {
         let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+        let other = "3p7bfXt9wbTTW2HC7OQ1Nz-DQ8hbeGdNrfx-FG-IK08";
         let key = |more: Value| {
             let mut key = json!({"kty": "OKP", "crv": "Ed25519", "x": x});
             for (name, value) in more.as_object().unwrap() {
@@ -92,8 +101,11 @@ mod tests {
         let members = [
             (key(json!({"kid": "good", "alg": "EdDSA"})), None),
             (key(json!({"alg": "EdDSA"})), Some("no kid")),
-            (key(json!({"kid": "twice"})), Some("twice")),
-            (key(json!({"kid": "twice"})), Some("twice")),
+            (key(json!({"kid": "twice"})), Some("another key")),
+            (key(json!({"kid": "twice", "x": other})), Some("another key")),
+            (key(json!({"kid": "same"})), None),
+            (key(json!({"kid": "same", "use": "sig"})), None),
+            (key(json!({"kid": ""})), Some("too long")),
             (key(json!({"kid": "a", "d": x})), Some("secret part")),
             (key(json!({"kid": "b", "use": "enc"})), Some("signatures")),
             (key(json!({"kid": "c", "alg": "ECDH-ES"})), Some("no token may have")),

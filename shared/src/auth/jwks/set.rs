@@ -1,6 +1,7 @@
 //! The parser: what an issuer publishes, as keys by their `kid`.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -9,6 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::auth::json;
 use crate::auth::key::VerifyingKey;
+use crate::auth::token::is_key_id;
 
 /// The most members of a set. An issuer that rotates daily and keeps keys for 30 days has 31.
 pub(super) const MEMBERS: usize = 1000;
@@ -39,28 +41,51 @@ pub(super) struct Document<'a> {
     pub(super) keys: Vec<&'a RawValue>,
 }
 
+impl<'a> Document<'a> {
+    /// Reads a document. A byte order mark before it, which editors leave in files, is passed over: "implementations that
+    /// parse JSON texts MAY ignore the presence of a byte order mark rather than treating it as an error" (RFC 8259, section
+    /// 8.1).
+    pub(super) fn read(bytes: &'a [u8]) -> Result<Self, NotASet> {
+        let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes).trim_ascii_start();
+        // serde would read a struct from an array as well.
+        if bytes.first() != Some(&b'{') {
+            return Err(NotASet::Malformed);
+        }
+        serde_json::from_slice(bytes).map_err(|_| NotASet::Malformed)
+    }
+}
+
 impl KeySet {
     /// Reads a set member by member: one that can't be used costs only itself.
     pub(super) fn parse(document: &[u8]) -> Result<Self, NotASet> {
-        // serde would read a struct from an array as well.
-        let document = document.trim_ascii_start();
-        if document.first() != Some(&b'{') {
-            return Err(NotASet::Malformed);
-        }
-        let members = serde_json::from_slice::<Document<'_>>(document).map_err(|_| NotASet::Malformed)?.keys;
+        let members = Document::read(document)?.keys;
         if members.len() > MEMBERS {
             return Err(NotASet::TooMany);
         }
-        // A `kid` that occurs twice is no key: taking either would be a guess that a forger may have prepared. A member
-        // that can't be used makes its `kid` ambiguous all the same.
-        let mut named: HashMap<String, Option<Arc<VerifyingKey>>> = HashMap::with_capacity(members.len());
+        // Two keys of one `kid` are none: taking either would be a guess that a forger may have prepared. A member that
+        // can't be used makes its `kid` ambiguous all the same. One key that is told twice, as sets that were put together
+        // tell it, is one: "different keys within the JWK Set SHOULD use distinct kid values" (RFC 7517, section 4.5).
+        let mut named: HashMap<String, Option<VerifyingKey>> = HashMap::with_capacity(members.len());
         for member in &members {
             let Some(member) = json::object(member.get().as_bytes()) else { continue };
             let Some(kid) = member.get("kid").and_then(Value::as_str).map(str::to_owned) else { continue };
-            let key = || VerifyingKey::from_jwk(&serde_json::from_value(Value::Object(member)).ok()?).map(Arc::new);
-            named.entry(kid).and_modify(|twice| *twice = None).or_insert_with(key);
+            if !is_key_id(&kid) {
+                continue;
+            }
+            let key = serde_json::from_value(Value::Object(member)).ok().and_then(|jwk| VerifyingKey::from_jwk(&jwk));
+            match named.entry(kid) {
+                Entry::Vacant(entry) => {
+                    entry.insert(key);
+                }
+                Entry::Occupied(mut entry) => {
+                    let same = matches!((entry.get(), &key), (Some(one), Some(other)) if one.is_same_key(other));
+                    if !same {
+                        entry.insert(None);
+                    }
+                }
+            }
         }
-        let keys: HashMap<_, _> = named.into_iter().filter_map(|(kid, key)| Some((kid, key?))).collect();
+        let keys: HashMap<_, _> = named.into_iter().filter_map(|(kid, key)| Some((kid, Arc::new(key?)))).collect();
         if keys.is_empty() {
             return Err(NotASet::NoUsableKey);
         }
@@ -97,6 +122,9 @@ mod tests {
             (r#"{"keys":null}"#, NotASet::Malformed),
             (r#"{"keys":{}}"#, NotASet::Malformed),
             (r#"{"keys":[],"keys":[]}"#, NotASet::Malformed),
+            ("\u{feff}\u{feff}{\"keys\":[]}", NotASet::Malformed),
+            (" \u{feff}{\"keys\":[]}", NotASet::Malformed),
+            ("\u{feff}{\"keys\":[]}", NotASet::NoUsableKey),
             (r#"{"keys":[]} x"#, NotASet::Malformed),
             (r#"{"keys":[}"#, NotASet::Malformed),
             (r#"{"keys":[]}"#, NotASet::NoUsableKey),

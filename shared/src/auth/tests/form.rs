@@ -180,11 +180,14 @@ fn extensions_are_refused() {
 
 /// A session-cookie cache is signed with the same key; its `typ` says what it is.
 #[test]
-fn typ_is_absent_or_jwt() {
+fn typ_is_absent_or_jwt_in_any_case() {
     let (desk, signer) = desk();
     for (typ, expected) in [
         ("JWT", None),
-        ("jwt", Some(Refusal::WrongType)),
+        ("jwt", None),
+        ("Jwt", None),
+        ("JWT ", Some(Refusal::WrongType)),
+        ("JWE", Some(Refusal::WrongType)),
         ("at+jwt", Some(Refusal::WrongType)),
         ("application/jwt", Some(Refusal::WrongType)),
         ("better-auth.session-cache+jwt", Some(Refusal::WrongType)),
@@ -218,7 +221,9 @@ fn a_kid_is_needed_even_if_there_is_one_key() {
     let (desk, signer) = desk();
     for (header, expected) in [
         (json!({ "alg": "EdDSA" }), Refusal::NoKeyId),
-        (json!({ "alg": "EdDSA", "kid": "" }), Refusal::UnknownKey),
+        (json!({ "alg": "EdDSA", "kid": "" }), Refusal::BadKeyId),
+        (json!({ "alg": "EdDSA", "kid": "k".repeat(256) }), Refusal::UnknownKey),
+        (json!({ "alg": "EdDSA", "kid": "k".repeat(257) }), Refusal::BadKeyId),
         (json!({ "alg": "EdDSA", "kid": "KEY-1" }), Refusal::UnknownKey),
         (json!({ "alg": "EdDSA", "kid": "../../dev/null" }), Refusal::UnknownKey),
     ] {

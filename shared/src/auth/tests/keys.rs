@@ -137,12 +137,11 @@ fn rsa_keys_are_strong() {
 
 /// jsonwebtoken's `JwkSet::find` takes the first.
 #[test]
-fn a_kid_that_occurs_twice_is_no_key() {
+fn a_kid_of_two_keys_is_no_key() {
     let (signer, forger) = (Signer::new("EdDSA", "key-1"), Signer::new("EdDSA", "key-1"));
     let good = Signer::new("ES256", "good");
     for twin in [
         forger.jwk(),
-        signer.jwk(),
         Signer::new("ES256", "key-1").jwk(),
         // A member that is no key makes its name ambiguous all the same.
         signer.jwk_but(&json!({ "use": "enc" })),
@@ -156,8 +155,36 @@ fn a_kid_that_occurs_twice_is_no_key() {
             assert!(desk.admit(&good.token(&desk.payload())).is_ok());
         }
     }
-    let thrice = Desk::holding(&[signer.jwk(), signer.jwk(), signer.jwk(), good.jwk()]);
+    let thrice = Desk::holding(&[signer.jwk(), forger.jwk(), signer.jwk(), good.jwk()]);
     assert_eq!(thrice.admit(&signer.token(&thrice.payload())).err(), Some(Refusal::UnknownKey));
+}
+
+/// A set that was put together from two holds it twice; both say the same.
+#[test]
+fn a_key_that_is_told_twice_is_one() {
+    for algorithm in ALGORITHMS {
+        let signer = Signer::new(algorithm, "key-1");
+        let mut reordered: Vec<_> = signer.jwk().as_object().unwrap().clone().into_iter().collect();
+        reordered.reverse();
+        let reordered: Vec<_> = reordered.iter().map(|(name, value)| format!("{}:{value}", json!(name))).collect();
+        let annotated = signer.jwk_but(&json!({ "use": "sig", "key_ops": ["verify"], "x5c": ["AAAA"] })).to_string();
+        for twin in [signer.jwk().to_string(), format!("{{{}}}", reordered.join(",")), annotated] {
+            let desk = Desk::holding_document(format!(r#"{{"keys":[{},{twin},{twin}]}}"#, signer.jwk()).as_bytes());
+            assert!(desk.admit(&signer.token(&desk.payload())).is_ok(), "{algorithm}: {twin}");
+        }
+    }
+    // The same numbers for another algorithm are another key.
+    let signer = Signer::new("RS256", "key-1");
+    let desk =
+        Desk::holding(&[signer.jwk(), signer.jwk_but(&json!({ "alg": "PS256" })), Signer::new("EdDSA", "good").jwk()]);
+    assert_eq!(desk.admit(&signer.token(&desk.payload())).err(), Some(Refusal::UnknownKey));
+}
+
+#[test]
+fn a_byte_order_mark_before_a_set_is_passed_over() {
+    let signer = Signer::new("EdDSA", "key-1");
+    let desk = Desk::holding_document(format!("\u{feff}{}", json!({ "keys": [signer.jwk()] })).as_bytes());
+    assert!(desk.admit(&signer.token(&desk.payload())).is_ok());
 }
 
 #[test]

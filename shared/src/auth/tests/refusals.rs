@@ -49,6 +49,7 @@ fn refused(why: Refusal, desk: &Desk, signer: &Signer) -> HeaderMap {
         Refusal::WrongType => header(json!({ "typ": "better-auth.session-cache+jwt" })),
         Refusal::ForbiddenAlgorithm => header(json!({ "alg": "HS256" })),
         Refusal::NoKeyId => bearer(signer.sign(r#"{"alg":"EdDSA"}"#, good.to_string())),
+        Refusal::BadKeyId => header(json!({ "kid": "canary-kid".repeat(300) })),
         Refusal::UnknownKey => header(json!({ "kid": "canary-kid" })),
         Refusal::OtherAlgorithm => header(json!({ "alg": "ES256" })),
         Refusal::BadSignature => bearer(Signer::new("EdDSA", "key-1").token(&good)),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use shared::error::Code;
+use shared::http::Method;
 
 use super::super::{Route, Stack, routes};
 use super::{functions_of, named_by};
@@ -21,7 +22,7 @@ pub(super) fn doors(stack: &Stack) -> Vec<String> {
     for route @ Route { method, path, function, .. } in &routes {
         let endpoint = endpoints.iter().find(|endpoint| endpoint.name == function);
         let right = match endpoint {
-            Some(endpoint) => endpoint.method.as_str() == method && endpoint.path == path,
+            Some(endpoint) => endpoint.method.answers().contains(&method.as_str()) && endpoint.path == path,
             None => function == "fallback" && method == "ANY",
         };
         if !right {
@@ -53,7 +54,9 @@ pub(super) fn doors(stack: &Stack) -> Vec<String> {
         let (principal, source) = match endpoints.iter().find(|endpoint| endpoint.name == binary) {
             Some(endpoint) => {
                 let path = endpoint.path.replace("{id}", "*").replace("{messageId}", "*");
-                ("apigateway.amazonaws.com", format!("{api}/{}{path}", endpoint.method))
+                // GET and HEAD; that no other method leads there is told above.
+                let method = if endpoint.method == Method::Get { "*" } else { endpoint.method.as_str() };
+                ("apigateway.amazonaws.com", format!("{api}/{method}{path}"))
             }
             None if binary == "fallback" => ("apigateway.amazonaws.com", api),
             None if binary == "sweep" => ("events.amazonaws.com", "<SweepRule.Arn>".to_owned()),
