@@ -8,6 +8,7 @@ mod new_message;
 mod new_turn;
 mod page;
 mod source;
+mod text;
 mod turn;
 
 use std::fmt::Write;
@@ -24,6 +25,7 @@ pub use new_turn::{Ask, Question, Turn};
 pub use page::{BadCursor, ConversationCursor, Cursor, MessageCursor, Order, Page, PageSize};
 pub(crate) use source::is_web_url;
 pub use source::{NewSources, Source};
+pub(crate) use text::cut;
 pub use turn::{
     Ended, Ending, FoundRun, HistoryMessage, Quota, QuotaState, RunChunk, RunPage, RunState, StartedTurn, TurnRules,
     TurnStart,

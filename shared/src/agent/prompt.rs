@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::sources::cut;
-use crate::model::{HistoryMessage, NewSources, Role, limits};
+use crate::model::{HistoryMessage, NewSources, Role, cut, limits};
 
 /// The `messages` of a chat completion.
 ///

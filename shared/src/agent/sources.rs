@@ -7,10 +7,10 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use crate::model::{NewSources, is_web_url, limits};
+use crate::model::{NewSources, cut, is_web_url, limits};
 use candidate::Candidate;
 
-pub(super) use candidate::{cut, size_of};
+pub(super) use candidate::size_of;
 
 type Object = Map<String, Value>;
 

@@ -6,10 +6,9 @@ use http::HeaderMap;
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
-use super::sources::cut;
 use super::{Agent, AgentFailure, FailureKind, Waits, json as agent_json};
 use crate::config::AgentProtocol;
-use crate::model::Title;
+use crate::model::{Title, cut};
 
 /// For all of it. A title is never worth more of a function's time.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -94,6 +93,7 @@ mod tests {
         ] {
             assert_eq!(clean(said).as_ref().map(Title::as_str), title, "{said:?}");
         }
+        assert_eq!(clean(&"🇩🇪".repeat(50)).map(|title| title.to_string()), Some(format!("{}…", "🇩🇪".repeat(39))));
         assert_eq!(clean(&"word ".repeat(100)).map(|title| title.as_str().chars().count()), Some(TITLE_CHARS));
     }
 }

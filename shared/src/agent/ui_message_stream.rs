@@ -4,8 +4,9 @@ use serde_json::{Map, Value};
 
 use super::events::Events;
 use super::failure::{AgentFailure, FailureKind, word};
-use super::sources::{Sources, cut};
+use super::sources::Sources;
 use super::usage;
+use crate::model::cut;
 use crate::ui_stream::{BadChunk, Chunk, FinishReason, OpenParts};
 
 /// The most characters of a failure's words that a reader is shown.

@@ -7,6 +7,7 @@ use crate::error::Fault;
 use crate::id::{ClientId, ConversationRef, MessageRef};
 use crate::model::input::{FromJson, Object, checked};
 use crate::model::new_message::{Parts, text_of};
+use crate::model::text::beginning;
 use crate::model::{Metadata, Title, hash_of};
 
 /// A request for an answer.
@@ -83,10 +84,10 @@ impl Question {
         let words: Vec<&str> =
             self.content.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).collect();
         let text = words.join(" ");
-        if text.chars().count() <= CHARS {
+        if text.chars().nth(CHARS).is_none() {
             return Title::try_from(text).ok();
         }
-        let head: String = text.chars().take(CHARS - 1).collect();
+        let head = beginning(&text, CHARS - 1);
         // At a space, unless that would leave next to nothing: not every language has spaces.
         let cut = head.rfind(' ').filter(|at| *at > head.len() / 2).unwrap_or(head.len());
         Title::try_from(format!("{}…", head[..cut].trim_end())).ok()
@@ -267,5 +268,7 @@ mod tests {
         assert!(long.ends_with("word…") && long.chars().count() <= 80, "{long}");
         let spaceless = title(&"語".repeat(200)).expect("a title");
         assert_eq!(spaceless.chars().count(), 80);
+        let families = title(&"👩‍👩‍👧‍👦".repeat(40)).expect("a title");
+        assert_eq!(families, format!("{}…", "👩‍👩‍👧‍👦".repeat(11)));
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Number, Value};
 
-use crate::model::limits;
+use crate::model::{cut, limits};
 
 type Object = Map<String, Value>;
 
@@ -135,14 +135,6 @@ fn number(object: &mut Object, names: &[&str]) -> Option<Number> {
         Some(Value::Number(number)) => Some(number),
         _ => None,
     }
-}
-
-/// The first `most` characters, with an ellipsis in place of the last where there were more.
-pub(in crate::agent) fn cut(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
-    }
-    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
 }
 
 /// The bytes of an object as compact JSON.
