@@ -45,7 +45,7 @@ impl FromQuery for ListConversations {
         ("cursor" = Option<String>, Query, min_length = 1, description = "A page's `nextCursor`"),
         ("archived" = Option<bool>, Query, description = "Only archived ones, or only the others"),
         ("pinned" = Option<bool>, Query, description = "Only pinned ones, or only the others"),
-        ("title" = Option<String>, Query, min_length = 1, description = "A text that the title contains, whatever its case"),
+        ("title" = Option<String>, Query, min_length = 1, description = "A text that the title contains, whatever its case and its Unicode normalization form"),
         ("updatedAfter" = Option<String>, Query, format = DateTime, description = "With activity after this time"),
         ("updatedBefore" = Option<String>, Query, format = DateTime, description = "With activity before this time"),
     ),

@@ -233,7 +233,7 @@ pub struct ConversationFilter {
     /// Members that `metadata` has at its top level, each with this text (a string), or this number or boolean as JSON
     /// writes it.
     pub metadata: Vec<(String, String)>,
-    /// A text that the title contains, whatever its case.
+    /// A text that the title contains, whatever its case and its normalization form.
     pub title: Option<String>,
     /// Active after this time.
     pub updated_after: Option<Timestamp>,

@@ -70,6 +70,11 @@ async fn filters_hold_together() {
     assert_eq!(titles(&user, "title=LEAVE").await, ["100% leave", "Leave policy"]);
     assert_eq!(titles(&user, "title=%25").await, ["100% leave"]);
     assert_eq!(titles(&user, "title=_").await, [""; 0]);
+    assert_eq!(titles(&user, "title=%C5%BFtra%C3%9Fe").await, [""; 0]);
+    user.patch(&path(2), &json!({"title": "STRASSE 1, Caf\u{65}\u{301}"})).await;
+    assert_eq!(titles(&user, "title=%C5%BFtra%C3%9Fe").await, ["STRASSE 1, Caf\u{65}\u{301}"]);
+    assert_eq!(titles(&user, "title=CAF%C3%89").await, ["STRASSE 1, Caf\u{65}\u{301}"]);
+    user.patch(&path(2), &json!({"title": "Pay"})).await;
     assert_eq!(titles(&user, "metadata.team=hr").await, ["100% leave", "Leave policy"]);
     assert_eq!(titles(&user, "metadata.team=hr&metadata.n=1").await, ["Leave policy"]);
     assert_eq!(titles(&user, "metadata.ok=true").await, ["100% leave"]);

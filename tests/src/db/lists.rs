@@ -47,6 +47,7 @@ on_every_database!(
     conversations_by_newest_activity,
     conversations_of_one_moment_are_not_lost_between_pages,
     conversations_by_filter,
+    titles_are_found_in_any_case_and_form,
     conversations_by_time,
     messages_in_both_directions_and_by_filter,
     an_empty_conversation_is_not_an_unknown_one,
@@ -122,6 +123,39 @@ async fn conversations_by_filter(database: Database) {
     expect(metadata(&[("ok", "true")]), &["Leave policy", "Parental LEAVE"]).await;
     for nothing in [("team", "null"), ("deep", "{\"a\": 1}"), ("missing", ""), ("team", "")] {
         expect(metadata(&[nothing]), &[]).await;
+    }
+}
+
+async fn titles_are_found_in_any_case_and_form(database: Database) {
+    let (db, caller) = (database.db(), someone());
+    let user = db.as_user(&caller);
+    let stored = ["Straße", "ΟΔΥΣΣΕΥΣ", "Ca\u{65}\u{301}", "Ca\u{e9}", "İstanbul", "Isparta", "ﬁn", "Ǆ", "ΐ", "한글"];
+    for title in stored {
+        user.create_conversation(conversation(json!({"title": title}))).await.unwrap();
+    }
+    for (filter, found) in [
+        ("STRASSE", &["Straße"][..]),
+        ("STRAẞE", &["Straße"]),
+        ("strasse", &["Straße"]),
+        ("οδυσσευς", &["ΟΔΥΣΣΕΥΣ"]),
+        ("σευσ", &["ΟΔΥΣΣΕΥΣ"]),
+        ("CA\u{c9}", &["Ca\u{e9}", "Ca\u{65}\u{301}"]),
+        ("caE\u{301}", &["Ca\u{e9}", "Ca\u{65}\u{301}"]),
+        ("cae", &[]),
+        ("istanbul", &["İstanbul"]),
+        ("ISTANBUL", &["İstanbul"]),
+        ("i\u{307}stanbul", &["İstanbul"]),
+        ("ısparta", &["Isparta"]),
+        ("FI", &["ﬁn"]),
+        ("ǆ", &["Ǆ"]),
+        ("\u{3ca}\u{301}", &["ΐ"]),
+        ("\u{1112}\u{1161}\u{11ab}", &["한글"]),
+        ("%", &[]),
+        ("_", &[]),
+        ("\\", &[]),
+    ] {
+        let filter = ConversationFilter { title: Some(filter.to_owned()), ..ConversationFilter::default() };
+        assert_eq!(titles(user, &filter, size("9")).await, found, "{filter:?}");
     }
 }
 
