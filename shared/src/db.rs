@@ -21,6 +21,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::{Instant, timeout_at};
 use tokio_postgres::Row;
 
 use self::failure::{Failure, timed_out};
@@ -60,9 +61,9 @@ impl Db {
 
     /// Opens a connection while the function initialises. If that fails it is logged, and the first request tries again.
     pub async fn warm(&self) {
-        if let Err(error) =
-            self.within_deadline(async { self.inner.pool.lease().await.map(pool::Lease::give_back) }).await
-        {
+        let deadline = self.deadline();
+        let connected = async { self.inner.pool.lease(deadline).await.map(pool::Lease::give_back) };
+        if let Err(error) = within(deadline, connected).await {
             let cause = error.cause.as_deref().map(ToString::to_string);
             tracing::warn!(cause, "no database connection while initialising");
             self.inner.pool.try_again_at_once().await;
@@ -88,8 +89,9 @@ impl Db {
     /// The first failure that surely left nothing behind is met with a second attempt on a new connection; of a read
     /// that holds for every failure that a new connection can mend.
     async fn run(&self, user: UserId, access: Access, statements: &[Statement<'_>]) -> Result<Vec<Vec<Row>>, Error> {
-        self.within_deadline(async {
-            match self.attempt(user, access, statements).await {
+        let deadline = self.deadline();
+        within(deadline, async {
+            match self.attempt(deadline, user, access, statements).await {
                 Err(failure) if failure.may_resend(access) => {
                     tracing::debug!(cause = %failure, "sending a request to the database again");
                     // What broke one connection has mostly broken all that were idle meanwhile.
@@ -99,7 +101,7 @@ impl Db {
                     if failure.broke_a_connection() {
                         metrics::record(metrics::Event::DatabaseReconnected);
                     }
-                    self.attempt(user, access, statements).await
+                    self.attempt(deadline, user, access, statements).await
                 }
                 answer => answer,
             }
@@ -110,11 +112,12 @@ impl Db {
 
     async fn attempt(
         &self,
+        deadline: Instant,
         user: UserId,
         access: Access,
         statements: &[Statement<'_>],
     ) -> Result<Vec<Vec<Row>>, Failure> {
-        let mut lease = self.inner.pool.lease().await?;
+        let mut lease = self.inner.pool.lease(deadline).await?;
         let answer = pipeline(lease.client()?, user, access, statements).await;
         if answer.as_ref().err().is_none_or(Failure::leaves_connection_usable) {
             lease.give_back();
@@ -122,13 +125,17 @@ impl Db {
         answer
     }
 
-    /// One deadline over waiting for a connection, opening it and all that is done with it. A connection whose answers
-    /// weren't awaited is dropped with the future: a lease that isn't given back ends its connection.
-    async fn within_deadline<T>(&self, work: impl Future<Output = Result<T, impl Into<Error>>>) -> Result<T, Error> {
-        match tokio::time::timeout(self.inner.request_timeout, work).await {
-            Ok(answer) => answer.map_err(Into::into),
-            Err(_) => Err(timed_out()),
-        }
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.inner.request_timeout
+    }
+}
+
+/// One deadline over waiting for a connection, opening it and all that is done with it. A connection whose answers
+/// weren't awaited is dropped with the future: a lease that isn't given back ends its connection.
+async fn within<T>(deadline: Instant, work: impl Future<Output = Result<T, impl Into<Error>>>) -> Result<T, Error> {
+    match timeout_at(deadline, work).await {
+        Ok(answer) => answer.map_err(Into::into),
+        Err(_) => Err(timed_out()),
     }
 }
 

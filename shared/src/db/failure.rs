@@ -1,5 +1,6 @@
 //! What can go wrong with the database, what the client is told and what the log.
 
+mod proxy;
 mod verdict;
 
 use std::borrow::Cow;
@@ -76,13 +77,18 @@ impl Failure {
         }
     }
 
-    /// Whether the same request may be sent again.
+    /// Whether the same request may be sent again at once.
     pub(super) fn may_resend(&self, access: Access) -> bool {
         match self.verdict().resend {
             Resend::Always => true,
             Resend::IfRead => access == Access::Read,
-            Resend::Never => false,
+            Resend::Later | Resend::Never => false,
         }
+    }
+
+    /// Whether there was no connection, and the server says that there will be in a moment.
+    pub(super) fn will_pass(&self) -> bool {
+        self.verdict().resend == Resend::Later
     }
 
     /// Whether the next request may have the connection: the server refused a statement and goes on.

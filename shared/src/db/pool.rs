@@ -3,9 +3,12 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
+use aws_lc_rs::rand;
 use deadpool_postgres::{Connect, Hook, HookError, Manager, ManagerConfig, Object, RecyclingMethod, Runtime, Timeouts};
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_postgres::{Client, Config, Error, NoTls};
 
 use super::address::Address;
@@ -61,13 +64,30 @@ impl Pool {
         Ok(Self { connections, address })
     }
 
-    /// A connection for one request. Where the database refuses the password, the secret is read once more, and if there
-    /// is another one, that is tried.
-    pub(super) async fn lease(&self) -> Result<Lease, Failure> {
-        let refused = |_: &_| metrics::record(metrics::Event::DatabaseRefused);
-        self.connection().await.inspect_err(refused).map(|connection| Lease(Some(connection)))
+    /// A connection for one request. A server that is waking or restarting tells so whoever connects. Nothing was sent
+    /// then, so it is asked again, as long as the request has time.
+    pub(super) async fn lease(&self, deadline: Instant) -> Result<Lease, Failure> {
+        let mut failure = match self.connection().await {
+            Ok(connection) => return Ok(Lease(Some(connection))),
+            Err(failure) => failure,
+        };
+        for pause in pauses() {
+            if !failure.will_pass() || Instant::now() + pause >= deadline {
+                break;
+            }
+            tracing::debug!(cause = %failure, "connecting to the database again");
+            sleep(pause).await;
+            match timeout_at(deadline, self.connection()).await {
+                Ok(Ok(connection)) => return Ok(Lease(Some(connection))),
+                Ok(Err(next)) => failure = next,
+                Err(_) => break,
+            }
+        }
+        metrics::record(metrics::Event::DatabaseRefused);
+        Err(failure)
     }
 
+    /// Where the database refuses the password, the secret is read once more, and if there is another one, that is tried.
     async fn connection(&self) -> Result<Object, Failure> {
         let address = self.address.get().await?;
         match self.connections.get().await.map_err(Failure::from) {
@@ -111,6 +131,19 @@ impl Connect for Connector {
             }
         })
     }
+}
+
+/// How long to wait before each further attempt: more each time, up to a second, and less than that by up to a half, so
+/// that the functions that a restart turned away don't come back all at once.
+fn pauses() -> impl Iterator<Item = Duration> {
+    const MOST: usize = 10;
+    let longest = |n: usize| Duration::from_millis((50 << n).min(1_000));
+    (0..MOST).map(longest).map(|longest| {
+        let mut random = [0];
+        // Were there no random number, the pause would be the shortest.
+        let _ = rand::fill(&mut random);
+        longest / 2 + longest * u32::from(random[0]) / 512
+    })
 }
 
 /// A connection while one request uses it. Unless it is given back it ends: a request that was dropped still runs, and

@@ -1,22 +1,18 @@
 //! Statements that the server refuses or ends: what the client is told, and what is sent again.
 
 use serde_json::json;
-use shared::error::{Code, Error};
+use shared::error::Code;
 use tokio_postgres::Client;
 
 use crate::support::content::{by_id, conversation, messages, says, someone};
 use crate::support::database::{Database, Kind, on, on_every_database};
-use crate::support::outage::waiting_for_a_lock;
+use crate::support::outage::{retry_after, waiting_for_a_lock};
 
 /// A session that holds every conversation, until it is dropped.
 async fn hold_conversations(database: &Database) -> Client {
     let holder = database.superuser().await;
     holder.batch_execute("begin; select from conversations for update").await.unwrap();
     holder
-}
-
-fn retry_after(error: &Error) -> Option<&str> {
-    error.headers.iter().find(|(name, _)| *name == "retry-after").map(|(_, value)| value.as_str())
 }
 
 on_every_database!(

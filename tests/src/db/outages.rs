@@ -9,7 +9,7 @@ use shared::error::Code;
 
 use crate::support::content::{by_id, conversation, messages, says, someone};
 use crate::support::database::{Database, Kind, on, on_every_database};
-use crate::support::outage::{behind_a_proxy, behind_a_proxy_within, end_sessions};
+use crate::support::outage::{behind_a_proxy, behind_a_proxy_within, end_sessions, retry_after};
 use crate::support::proxy::Weather;
 
 on_every_database!(a_connection_that_was_closed_while_idle_is_replaced);
@@ -103,6 +103,67 @@ async fn a_database_that_is_away_is_a_503_until_it_is_back() {
         proxy.turn(Weather::Fair);
         user.append_messages(&id, messages([says("a")])).await.unwrap().unwrap();
         assert_eq!(user.get_conversation(&id).await.unwrap().unwrap().message_count, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_database_that_wakes_or_restarts_is_waited_for() {
+    on(Kind::Postgres18, async |database: Database| {
+        let (proxy, db) = behind_a_proxy(&database).await;
+        let caller = someone();
+        for refusal in [
+            ("XX000", "Couldn't connect to compute node"),
+            ("XX000", "Control plane request failed"),
+            ("XX000", "Too many connections to this endpoint. Please try again later."),
+            ("XX000", "the database system is starting up"),
+            ("XX000", "server login has been failing, cached error: connect failed (server_login_retry)"),
+            ("08P01", "pooler is shutting down"),
+            ("08P01", "query_wait_timeout"),
+            ("57P03", "the database system is starting up"),
+        ] {
+            let refused = proxy.refused();
+            proxy.refuse(3, refusal);
+            proxy.cut();
+            db.as_user(&caller).create_conversation(conversation(json!({}))).await.unwrap();
+            assert_eq!(proxy.refused(), refused + 3, "{refusal:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_lasts_is_told_at_once() {
+    on(Kind::Postgres18, async |database: Database| {
+        let (proxy, db) = behind_a_proxy(&database).await;
+        let caller = someone();
+        for (refusal, seconds) in [
+            (("XX000", "Your project has exceeded the compute time quota."), "60"),
+            (("XX000", "The endpoint is disabled. Enable it using Neon API and retry."), "60"),
+            (("XX000", "password authentication failed for user 'colloquy_app'"), "30"),
+            (("08P01", "no such database: colloquy"), "30"),
+            (("3D000", "database \"colloquy\" does not exist"), "30"),
+        ] {
+            let refused = proxy.refused();
+            proxy.refuse(2, refusal);
+            let error = db.as_user(&caller).create_conversation(conversation(json!({}))).await.unwrap_err();
+            assert_eq!((error.code, retry_after(&error)), (Code::Unavailable, Some(seconds)), "{refusal:?}");
+            assert_eq!(proxy.refused(), refused + 1, "{refusal:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_database_that_does_not_wake_is_a_503_within_the_deadline() {
+    on(Kind::Postgres18, async |database: Database| {
+        let (proxy, db) = behind_a_proxy_within(&database, Duration::from_millis(500)).await;
+        let caller = someone();
+        proxy.refuse(1_000, ("XX000", "Couldn't connect to compute node"));
+        let error = db.as_user(&caller).create_conversation(conversation(json!({}))).await.unwrap_err();
+        // Not a 504: nothing was sent, so what became of the request is known.
+        assert_eq!((error.code, retry_after(&error)), (Code::Unavailable, Some("1")));
+        assert!((2..=11).contains(&proxy.refused()), "{}", proxy.refused());
     })
     .await;
 }

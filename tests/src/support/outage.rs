@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use shared::config::DatabaseConfig;
 use shared::db::Db;
+use shared::error::Error;
 use tokio_postgres::Client;
 
 use super::database::Database;
@@ -21,6 +22,11 @@ pub(crate) async fn behind_a_proxy_within(database: &Database, request_timeout: 
     let url = proxy.through(&database.app_url);
     let db = Db::new(&DatabaseConfig { url: url.into(), request_timeout, ..database.config() }).expect("a good URL");
     (proxy, db)
+}
+
+/// When an error says to come back.
+pub(crate) fn retry_after(error: &Error) -> Option<&str> {
+    error.headers.iter().find(|(name, _)| *name == "retry-after").map(|(_, value)| value.as_str())
 }
 
 /// Ends the sessions of the functions' role, and waits until they are gone. Answers how many there were.

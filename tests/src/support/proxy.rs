@@ -1,5 +1,6 @@
 //! A network between the functions and PostgreSQL that misbehaves when it is told to.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -33,8 +34,12 @@ pub(crate) struct Proxy {
     weather: Arc<Mutex<Arc<watch::Sender<Weather>>>>,
     connections: Arc<Mutex<Vec<JoinHandle<()>>>>,
     counts: Arc<Counts>,
+    refusals: Arc<Mutex<VecDeque<Refusal>>>,
     listener: JoinHandle<()>,
 }
+
+/// The SQLSTATE and the message with which a server or a pooler turns away who connects.
+pub(crate) type Refusal = (&'static str, &'static str);
 
 #[derive(Default)]
 struct Counts {
@@ -52,11 +57,17 @@ impl Proxy {
         let weather = Arc::new(Mutex::new(Arc::new(watch::Sender::new(Weather::Fair))));
         let connections: Arc<Mutex<Vec<JoinHandle<()>>>> = Arc::default();
         let counts: Arc<Counts> = Arc::default();
+        let refusals: Arc<Mutex<VecDeque<Refusal>>> = Arc::default();
         let (accepted, changing, counting) = (connections.clone(), weather.clone(), counts.clone());
+        let refusing = refusals.clone();
         let listener = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let weather = changing.lock().unwrap().clone();
-                if *weather.borrow() == Weather::Refusing {
+                let refusal = refusing.lock().unwrap().pop_front();
+                if let Some(refusal) = refusal {
+                    counting.refused.fetch_add(1, Ordering::Relaxed);
+                    tokio::spawn(refuse(client, refusal));
+                } else if *weather.borrow() == Weather::Refusing {
                     counting.refused.fetch_add(1, Ordering::Relaxed);
                 } else {
                     let carrying = carry(client, server.clone(), weather, counting.clone());
@@ -64,7 +75,7 @@ impl Proxy {
                 }
             }
         });
-        Self { port, weather, connections, counts, listener }
+        Self { port, weather, connections, counts, refusals, listener }
     }
 
     /// The URL that leads through this proxy.
@@ -84,6 +95,11 @@ impl Proxy {
     pub(crate) fn forget(&self) {
         self.turn(Weather::BlackHole);
         *self.weather.lock().unwrap() = Arc::new(watch::Sender::new(Weather::Fair));
+    }
+
+    /// Turns away so many of those who connect next, with these words.
+    pub(crate) fn refuse(&self, times: usize, refusal: Refusal) {
+        *self.refusals.lock().unwrap() = std::iter::repeat_n(refusal, times).collect();
     }
 
     /// Closes all connections.
@@ -114,6 +130,16 @@ impl Drop for Proxy {
         self.listener.abort();
         self.cut();
     }
+}
+
+/// Reads what a client begins with, and answers that it can't come in.
+async fn refuse(mut client: TcpStream, (sqlstate, message): Refusal) {
+    let mut startup = [0; 1_024];
+    let _ = client.read(&mut startup).await;
+    let fields = format!("SFATAL\0VFATAL\0C{sqlstate}\0M{message}\0\0");
+    let length = u32::try_from(fields.len() + 4).expect("a short message");
+    let answer = [b"E", length.to_be_bytes().as_slice(), fields.as_bytes()].concat();
+    let _ = client.write_all(&answer).await;
 }
 
 async fn carry(client: TcpStream, server: String, weather: Arc<watch::Sender<Weather>>, counts: Arc<Counts>) {

@@ -1,6 +1,7 @@
 //! What an SQLSTATE means for the client: one table, [`judge`].
 
 use super::Stage;
+use super::proxy::{Meaning, meaning, sent_nothing_on};
 
 /// What the client is told, and whether the same request may be sent again at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub(super) enum Resend {
     IfRead,
     /// It may succeed, and of the first nothing is stored.
     Always,
+    /// Nobody could connect, and the server says that this passes: it succeeds after a pause, or a few.
+    Later,
 }
 
 /// What the client is told.
@@ -68,7 +71,9 @@ pub(super) fn judge(stage: Stage, sqlstate: &str, message: &str, constraint: Opt
     // COMMIT's failure leaves open what became of the request. Before it, an SQLSTATE says that it was rolled back.
     let rolled_back = if stage == Stage::Commit { Resend::IfRead } else { Resend::Always };
     let (answer, resend) = match sqlstate {
-        // Shut down, crashed, starting up, idle for too long: another connection may be had at once.
+        // Shut down, crashed, starting up: it is back in a moment.
+        "57P01" | "57P02" | "57P03" if stage == Stage::Connect => (Away(1), Resend::Later),
+        // The same, or idle for too long: another connection may be had at once.
         "57P01" | "57P02" | "57P03" | "57P05" | "25P03" => (Away(1), rolled_back),
         // The transaction was rolled back so that another could go on.
         "40001" | "40P01" => (Busy, rolled_back),
@@ -76,8 +81,10 @@ pub(super) fn judge(stage: Stage, sqlstate: &str, message: &str, constraint: Opt
         "55P03" => (Busy, Never),
         // statement_timeout
         "57014" => (TimedOut, Never),
-        // Neon's proxy has this one code for everything.
-        "XX000" => return judge_proxy(stage, message),
+        // Neon's proxy has the one code for everything, PgBouncer the other. The first says nothing once there is a connection.
+        "XX000" if stage == Stage::Connect => judge_proxy(message, (Away(5), Never)),
+        "08P01" if stage == Stage::Connect => judge_proxy(message, (Away(1), Resend::Always)),
+        "08P01" if stage == Stage::Begin && sent_nothing_on(message) => (Away(1), Resend::Always),
         // Too many connections.
         "53300" => (Away(2), Never),
         // Wrong password, unknown role or database: the deployment must be mended.
@@ -94,7 +101,7 @@ pub(super) fn judge(stage: Stage, sqlstate: &str, message: &str, constraint: Opt
         // Another request deleted or stored what this one needs.
         "23503" | "23505" => (Conflict, Never),
         _ => match sqlstate.get(..2).unwrap_or_default() {
-            // The connection. PgBouncer has 08P01 for everything, so it doesn't say what became of the request.
+            // The connection: what became of the request isn't said.
             "08" if stage == Stage::Connect => (Away(1), Resend::Always),
             "08" => (Away(1), Resend::IfRead),
             // Out of memory, disk and the like; the system's own errors.
@@ -117,20 +124,12 @@ pub(super) fn refuses_the_password(sqlstate: &str, message: &str) -> bool {
     sqlstate.starts_with("28") || WORDS.iter().any(|words| message.contains(words))
 }
 
-/// Neon's proxy, by its messages. Its texts reach only who connects.
-/// <https://neon.com/docs/connect/connection-errors>
-fn judge_proxy(stage: Stage, message: &str) -> Verdict {
-    const PASSING: [&str; 2] = ["Couldn't connect to compute node", "Too many database connection attempts"];
-    const LASTING: [&str; 3] = ["exceeded the compute time quota", "endpoint is disabled", "endpoint cannot be found"];
-    let says_one_of = |texts: &[&str]| texts.iter().any(|text| message.contains(text));
-    if stage != Stage::Connect {
-        Verdict::new(Answer::Unforeseen, Resend::Never)
-    } else if says_one_of(&PASSING) {
-        Verdict::new(Answer::Away(1), Resend::Always)
-    } else if says_one_of(&LASTING) {
-        Verdict::new(Answer::Away(60), Resend::Never)
-    } else {
-        Verdict::new(Answer::Away(5), Resend::Never)
+/// Who connects to Neon's proxy or to PgBouncer. Nothing was sent yet.
+fn judge_proxy(message: &str, otherwise: (Answer, Resend)) -> (Answer, Resend) {
+    match meaning(message) {
+        Meaning::Passing => (Answer::Away(1), Resend::Later),
+        Meaning::Lasting(seconds) => (Answer::Away(seconds), Resend::Never),
+        Meaning::Unknown => otherwise,
     }
 }
 
@@ -221,16 +220,26 @@ mod tests {
     }
 
     #[test]
-    fn neons_proxy_is_understood_by_its_messages() {
-        for (message, answer, resend) in [
-            ("Couldn't connect to compute node: timed out", Answer::Away(1), Resend::Always),
-            ("Too many database connection attempts are currently ongoing", Answer::Away(1), Resend::Always),
-            ("Your project has exceeded the compute time quota. Upgrade your plan.", Answer::Away(60), Resend::Never),
-            ("The endpoint is disabled. Enable it using Neon API and retry.", Answer::Away(60), Resend::Never),
-            ("The requested endpoint cannot be found", Answer::Away(60), Resend::Never),
-            ("anything else", Answer::Away(5), Resend::Never),
-        ] {
-            assert_eq!(judge(Stage::Connect, "XX000", message, None), Verdict { answer, resend }, "{message}");
+    fn a_proxy_is_understood_by_its_messages() {
+        let at = |stage, sqlstate, message| judge(stage, sqlstate, message, None);
+        let away = |seconds, resend| Verdict::new(Answer::Away(seconds), resend);
+        for sqlstate in ["XX000", "08P01"] {
+            let connecting = |message| at(Stage::Connect, sqlstate, message);
+            assert_eq!(connecting("Couldn't connect to compute node"), away(1, Resend::Later), "{sqlstate}");
+            assert_eq!(
+                connecting("server login has been failing, try again later"),
+                away(1, Resend::Later),
+                "{sqlstate}"
+            );
+            assert_eq!(connecting("password authentication failed"), away(30, Resend::Never), "{sqlstate}");
+            assert_eq!(connecting("The endpoint is disabled."), away(60, Resend::Never), "{sqlstate}");
         }
+        assert_eq!(at(Stage::Connect, "XX000", "anything else"), away(5, Resend::Never));
+        assert_eq!(at(Stage::Connect, "08P01", "anything else"), away(1, Resend::Always));
+        assert_eq!(at(Stage::Begin, "08P01", "query_wait_timeout"), away(1, Resend::Always), "nothing was sent on");
+        assert_eq!(at(Stage::Begin, "08P01", "server conn crashed?"), away(1, Resend::IfRead));
+        assert_eq!(at(Stage::Statement, "08P01", "query_wait_timeout"), away(1, Resend::IfRead), "BEGIN was sent on");
+        let compute = "Couldn't connect to compute node";
+        assert_eq!(at(Stage::Statement, "XX000", compute).answer, Answer::Unforeseen, "its texts reach who connects");
     }
 }
