@@ -134,11 +134,13 @@ impl Agent {
             let path = format!("{}/chat/completions", url.path().trim_end_matches('/'));
             url.set_path(&path);
         }
-        let client = tls::http_client()
-            .map_err(Error::internal)?
-            .connect_timeout(config.connect_timeout)
-            .build()
-            .map_err(Error::internal)?;
+        let roots = config.authorities.clone().unwrap_or_else(tls::web_roots);
+        let mut client =
+            tls::http_client_trusting(roots).map_err(Error::internal)?.connect_timeout(config.connect_timeout);
+        if config.private_http {
+            client = client.dns_resolver(Arc::new(tls::PrivateNetwork));
+        }
+        let client = client.build().map_err(Error::internal)?;
         let parse = |key: &str| bearer(key.trim()).ok_or_else(|| "has characters that no header may have".to_owned());
         let key = config.api_key.as_ref().map(|key| Credential::new(key, parse)).transpose();
         Ok(Self(Arc::new(Inner { client, url, key: key.map_err(Error::internal)?, config: config.clone() })))
@@ -224,15 +226,15 @@ impl Agent {
         })
     }
 
-    /// Sends it with the key; where that is refused and Secrets Manager keeps another one by now, again with that. A 401
-    /// has done no work, so nothing is paid twice.
+    /// Sends it with the key; where that is refused and Secrets Manager keeps another one by now, again with that. A 401, or
+    /// the 403 that some services answer instead, has done no work, so nothing is paid twice.
     async fn send_with_key(&self, mut headers: HeaderMap, body: &str) -> Result<Response, AgentFailure> {
         let Some(key) = &self.0.key else { return self.post(headers, body).await };
         let unread = |unread: Unread| AgentFailure::new(FailureKind::Unreachable, unread.to_string());
         let held = key.get().await.map_err(unread)?;
         headers.insert(AUTHORIZATION, HeaderValue::clone(&held));
         let sent = self.post(headers.clone(), body).await;
-        if sent.as_ref().is_err_and(|failure| *failure.kind() == FailureKind::Refused(401))
+        if sent.as_ref().is_err_and(|failure| matches!(failure.kind(), FailureKind::Refused(401 | 403)))
             && let Some(newer) = key.after(&held).await
         {
             headers.insert(AUTHORIZATION, HeaderValue::clone(&newer));

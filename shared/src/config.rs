@@ -3,16 +3,23 @@
 //! All that is missing or malformed is reported at once.
 
 mod agent;
+mod auth;
 mod chat;
+mod http;
 mod migrate;
+mod reader;
 mod secret;
 
 use std::fmt;
 use std::time::Duration;
 
 pub use agent::{AgentConfig, AgentProtocol, SendUser};
+pub use auth::AuthConfig;
 pub use chat::ChatConfig;
+pub use http::{AllowedOrigin, CorsOrigins, HttpConfig};
 pub use migrate::MigrateConfig;
+use reader::Reader;
+pub use reader::is_loopback;
 pub use secret::{Secret, StoredSecret};
 
 /// A setting, as the README's table shows it.
@@ -24,12 +31,16 @@ pub struct Setting {
     pub default: &'static str,
     /// What it does.
     pub meaning: &'static str,
+    /// The least and the most that it may be, where it is a time: what lies beyond breaks a request or makes no sense.
+    pub range: Option<(u64, u64)>,
 }
 
 /// Every setting, in the order of the README's table.
 pub fn settings() -> impl Iterator<Item = &'static Setting> {
     SETTINGS.iter().chain(agent::SETTINGS).chain(chat::SETTINGS)
 }
+
+const DAY: u64 = 86_400;
 
 /// The settings of every function.
 const SETTINGS: &[Setting] = &[
@@ -68,7 +79,11 @@ const SETTINGS: &[Setting] = &[
         "JWT_ISSUER",
         "What user ids are made from beside the `sub`. Set it to the old issuer when the auth domain changes, and nobody loses their conversations",
     ),
-    setting("CORS_ORIGINS", "none", "Origins whose pages may call, separated by commas; `*` allows every origin"),
+    setting(
+        "CORS_ORIGINS",
+        "none",
+        "Origins whose pages may call, separated by commas: `https://app.example.com`, `https://*.example.com` for each name one label below, `capacitor://localhost`, `chrome-extension://…`, `null`; `*` alone allows every origin",
+    ),
     setting("BASE_PATH", "none", "The base path of a custom domain's mapping: `/chat-api`"),
     setting("LOG_LEVEL", "info", "`error`, `warn`, `info`, `debug` or `trace`"),
     setting(
@@ -76,41 +91,32 @@ const SETTINGS: &[Setting] = &[
         "none",
         "Metrics are logged in CloudWatch's embedded metric format, as those of the stack of this name",
     ),
-    setting("JWKS_TTL_SECONDS", "600", "After this a key set is fetched again"),
+    setting("JWKS_TTL_SECONDS", "600", "After this a key set is fetched again").within(10, DAY),
     setting(
         "JWKS_COOLDOWN_SECONDS",
         "30",
         "After a failed fetch at least this long; and between two look-ups of unknown keys, of which three may come at once",
-    ),
-    setting("JWKS_STALE_SECONDS", "3600", "While the key set can't be fetched, the last good one serves this long"),
-    setting("JWT_LEEWAY_SECONDS", "30", "How far clocks may differ"),
-    setting("DATABASE_CONNECT_SECONDS", "5", "To reach the database and sign in"),
-    setting("DATABASE_REQUEST_SECONDS", "8", "For all of a request's work in the database, a new connection included"),
+    )
+    .within(1, 3600),
+    setting("JWKS_STALE_SECONDS", "3600", "While the key set can't be fetched, the last good one serves this long")
+        .within(10, 7 * DAY),
+    setting("JWT_LEEWAY_SECONDS", "30", "How far clocks may differ").within(1, 600),
+    // API Gateway waits 29 seconds for an answer.
+    setting("DATABASE_CONNECT_SECONDS", "5", "To reach the database and sign in").within(1, 25),
+    setting("DATABASE_REQUEST_SECONDS", "8", "For all of a request's work in the database, a new connection included")
+        .within(1, 25),
 ];
 
 const fn setting(name: &'static str, default: &'static str, meaning: &'static str) -> Setting {
-    Setting { name, default, meaning }
+    Setting { name, default, meaning, range: None }
 }
 
-/// Who signs tokens, and how they are checked.
-#[derive(Clone, Debug)]
-pub struct AuthConfig {
-    /// Where the key set is.
-    pub jwks_url: String,
-    /// The `iss` that a token must have.
-    pub issuer: String,
-    /// The `aud` that a token must have.
-    pub audience: String,
-    /// What user ids are made from.
-    pub issuer_id: String,
-    /// When a key set is fetched again.
-    pub jwks_ttl: Duration,
-    /// Between two fetches at least.
-    pub jwks_cooldown: Duration,
-    /// How long an old key set serves while no new one can be had, counted from its fetch.
-    pub jwks_stale: Duration,
-    /// How far clocks may differ.
-    pub leeway: Duration,
+impl Setting {
+    /// The same, a number from `least` to `most`.
+    const fn within(mut self, least: u64, most: u64) -> Self {
+        self.range = Some((least, most));
+        self
+    }
 }
 
 /// Which database, and how long to wait for it.
@@ -130,27 +136,6 @@ impl fmt::Debug for DatabaseConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DatabaseConfig").field("pool_size", &self.pool_size).finish_non_exhaustive()
     }
-}
-
-/// Who may call from a browser, and under which path.
-#[derive(Clone, Debug, Default)]
-pub struct HttpConfig {
-    /// Origins whose pages may call.
-    pub cors_origins: CorsOrigins,
-    /// The base path of a custom domain's mapping, without a trailing slash; empty where there is none.
-    pub base_path: String,
-}
-
-/// Whose pages may call.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum CorsOrigins {
-    /// Nobody's.
-    #[default]
-    None,
-    /// Everybody's.
-    Any,
-    /// Those of these origins.
-    These(Vec<String>),
 }
 
 /// All settings of a function.
@@ -184,120 +169,6 @@ impl fmt::Display for BadConfig {
 
 impl std::error::Error for BadConfig {}
 
-/// Reads settings by name and collects what is wrong with them.
-struct Reader<'a> {
-    lookup: &'a dyn Fn(&str) -> Option<String>,
-    faults: Vec<String>,
-}
-
-impl Reader<'_> {
-    /// A setting; an empty one counts as not set, since templates can't leave one out.
-    fn get(&self, name: &str) -> Option<String> {
-        (self.lookup)(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
-    }
-
-    fn required(&mut self, name: &str) -> String {
-        self.get(name).unwrap_or_else(|| {
-            self.faults.push(format!("{name} is not set"));
-            String::new()
-        })
-    }
-
-    /// A setting's text, or that of its default.
-    fn or_default(&self, name: &str) -> String {
-        let default =
-            || settings().find(|setting| setting.name == name).map_or("", |setting| setting.default).to_owned();
-        self.get(name).unwrap_or_else(default)
-    }
-
-    /// A whole number within bounds.
-    fn number(&mut self, name: &'static str, least: u64, most: u64) -> u64 {
-        let text = self.or_default(name);
-        text.parse().ok().filter(|number| (least..=most).contains(number)).unwrap_or_else(|| {
-            self.faults.push(format!("{name} must be a whole number from {least} to {most}"));
-            least
-        })
-    }
-
-    /// A whole number within bounds, or nothing.
-    fn optional_number(&mut self, name: &'static str, least: u64, most: u64) -> Option<u64> {
-        self.get(name)?;
-        Some(self.number(name, least, most))
-    }
-
-    /// The place of a setting's word among those that it may be; the first is the default.
-    fn word<const N: usize>(&mut self, name: &'static str, words: [&str; N]) -> usize {
-        let text = self.or_default(name);
-        words.iter().position(|word| *word == text).unwrap_or_else(|| {
-            self.faults.push(format!("{name} must be one of: {}", words.join(", ")));
-            0
-        })
-    }
-
-    fn seconds(&mut self, name: &'static str) -> Duration {
-        match self.or_default(name).parse::<u32>() {
-            Ok(seconds) if seconds <= 31 * 86_400 => Duration::from_secs(seconds.into()),
-            _ => {
-                self.faults.push(format!("{name} must be a whole number of seconds, at most 31 days"));
-                Duration::ZERO
-            }
-        }
-    }
-
-    fn log_level(&mut self) -> tracing::Level {
-        self.get("LOG_LEVEL").as_deref().unwrap_or("info").parse().unwrap_or_else(|_| {
-            self.faults.push("LOG_LEVEL must be error, warn, info, debug or trace".to_owned());
-            tracing::Level::INFO
-        })
-    }
-
-    /// A value that CloudWatch takes as a dimension.
-    fn metrics_stack(&mut self) -> Option<String> {
-        let stack = self.get("METRICS_STACK")?;
-        if stack.len() > 255 || !stack.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
-            self.faults.push("METRICS_STACK must be a name of at most 255 printable ASCII characters".to_owned());
-        }
-        Some(stack)
-    }
-
-    fn or_faults<T>(self, config: T) -> Result<T, BadConfig> {
-        if self.faults.is_empty() { Ok(config) } else { Err(BadConfig(self.faults)) }
-    }
-
-    /// Whether a host is this machine: for a function in `sam local`, the one around its container, too.
-    fn is_here(&self, host: &str) -> bool {
-        let in_sam_local = || self.get("AWS_SAM_LOCAL").is_some_and(|value| value == "true");
-        is_loopback(host) || (host == AROUND_THE_CONTAINER && in_sam_local())
-    }
-
-    /// A URL: https, or http to this machine.
-    fn url(&mut self, name: &str, text: String) -> String {
-        if text.is_empty() {
-            return text;
-        }
-        let problem = match reqwest::Url::parse(&text) {
-            Err(_) => Some("is not a URL"),
-            Ok(url) if url.scheme() == "https" => None,
-            Ok(url) if url.scheme() == "http" && url.host_str().is_some_and(|host| self.is_here(host)) => None,
-            Ok(_) => Some("must be https (http only to this machine)"),
-        };
-        if let Some(problem) = problem {
-            self.faults.push(format!("{name} {problem}"));
-        }
-        text
-    }
-}
-
-/// What a container of `sam local` calls the machine that it runs on.
-const AROUND_THE_CONTAINER: &str = "host.docker.internal";
-
-/// Whether a host name or address is this machine.
-#[must_use]
-pub fn is_loopback(host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
 /// Reads one environment variable.
 #[must_use]
 #[allow(clippy::disallowed_methods, reason = "this is the place that the lint sends everyone to")]
@@ -327,27 +198,6 @@ impl Config {
     }
 }
 
-impl AuthConfig {
-    fn read(reader: &mut Reader<'_>) -> Self {
-        let auth_url = reader.required("AUTH_URL");
-        let auth_url = reader.url("AUTH_URL", auth_url);
-        let origin =
-            reqwest::Url::parse(&auth_url).map_or_else(|_| String::new(), |url| url.origin().ascii_serialization());
-        let jwks_url = reader.get("JWKS_URL").unwrap_or_else(|| format!("{}/jwks", auth_url.trim_end_matches('/')));
-        let issuer = reader.get("JWT_ISSUER").unwrap_or_else(|| origin.clone());
-        Self {
-            jwks_url: if auth_url.is_empty() { jwks_url } else { reader.url("JWKS_URL", jwks_url) },
-            audience: reader.get("JWT_AUDIENCE").unwrap_or(origin),
-            issuer_id: reader.get("ISSUER_ID").unwrap_or_else(|| issuer.clone()),
-            issuer,
-            jwks_ttl: reader.seconds("JWKS_TTL_SECONDS"),
-            jwks_cooldown: reader.seconds("JWKS_COOLDOWN_SECONDS"),
-            jwks_stale: reader.seconds("JWKS_STALE_SECONDS"),
-            leeway: reader.seconds("JWT_LEEWAY_SECONDS"),
-        }
-    }
-}
-
 impl DatabaseConfig {
     /// The database's settings of this process, however bad the others are.
     pub fn from_env() -> Result<Self, BadConfig> {
@@ -368,32 +218,5 @@ impl DatabaseConfig {
             connect_timeout: reader.seconds("DATABASE_CONNECT_SECONDS"),
             request_timeout: reader.seconds("DATABASE_REQUEST_SECONDS"),
         }
-    }
-}
-
-impl HttpConfig {
-    fn read(reader: &mut Reader<'_>) -> Self {
-        let cors_origins = match reader.get("CORS_ORIGINS").as_deref() {
-            None => CorsOrigins::None,
-            Some("*") => CorsOrigins::Any,
-            Some(list) => CorsOrigins::These(list.split(',').map(|origin| origin.trim().to_owned()).collect()),
-        };
-        if let CorsOrigins::These(origins) = &cors_origins {
-            for origin in origins {
-                // A browser sends an origin without a path, so one with a path would silently never match.
-                let same = reqwest::Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == *origin);
-                if !same {
-                    reader
-                        .faults
-                        .push("CORS_ORIGINS must hold origins such as https://app.example.com, or be *".to_owned());
-                }
-            }
-        }
-        let base_path = reader.get("BASE_PATH").unwrap_or_default();
-        let base_path = base_path.trim_end_matches('/').to_owned();
-        if !base_path.is_empty() && !base_path.starts_with('/') {
-            reader.faults.push("BASE_PATH must begin with a slash".to_owned());
-        }
-        Self { cors_origins, base_path }
     }
 }

@@ -3,6 +3,7 @@
 
 mod agent_server;
 mod asking;
+mod authority;
 mod misbehaving;
 mod prompts;
 mod waiting;

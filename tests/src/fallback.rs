@@ -3,7 +3,9 @@
 use axum::body::Body;
 use http::{Method, Request, StatusCode};
 
-use crate::support::api::{Answer, Api};
+use shared::config::CorsOrigins;
+
+use crate::support::api::{Answer, Api, origin};
 
 async fn send(api: &Api, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
     let mut request = Request::builder().method(method).uri(path);
@@ -59,6 +61,56 @@ async fn a_preflight_needs_neither_token_nor_database() {
     let asked = [("origin", "https://evil.example.com"), ("access-control-request-method", "PATCH")];
     let preflight = send(&api, Method::OPTIONS, "/v1/conversations/a", &asked).await;
     assert_eq!(preflight.header("access-control-allow-origin"), None);
+}
+
+/// A browser sends nothing of a request whose headers weren't all allowed, and a page's tracing adds its own.
+#[tokio::test]
+async fn a_preflight_allows_the_headers_that_it_asks_for() {
+    let api = Api::with_cors().await;
+    let allowed = async |asked: &str| {
+        let headers = [
+            ("origin", "https://app.example.com"),
+            ("access-control-request-method", "GET"),
+            ("access-control-request-headers", asked),
+        ];
+        let preflight = send(&api, Method::OPTIONS, "/v1/conversations", &headers).await;
+        preflight.expect(StatusCode::NO_CONTENT);
+        let allowed = preflight.header("access-control-allow-headers").expect("headers").to_owned();
+        allowed.split(", ").map(str::to_owned).collect::<Vec<_>>()
+    };
+    let own = ["Authorization", "Content-Type", "Idempotency-Key", "If-Match"];
+    assert_eq!(allowed("").await, own);
+    assert_eq!(allowed("authorization, content-type").await, own);
+    let tracing = ["baggage", "sentry-trace", "traceparent"];
+    assert_eq!(allowed("authorization,baggage, sentry-trace ,traceparent").await, [&own[..], &tracing].concat());
+    // What is no name is left out, and what no page would ask for.
+    assert_eq!(allowed("a b, x-y, (z),, *").await, [&own[..], &["x-y", "*"]].concat());
+    assert!(allowed(&"x-0123456789,".repeat(1000)).await.len() < 400);
+}
+
+#[tokio::test]
+async fn origins_are_matched_as_the_settings_say() {
+    let origins = ["https://*.example.com", "capacitor://localhost", "tauri://localhost", "null"];
+    let api = Api::with(|config| config.http.cors_origins = CorsOrigins::These(origins.map(origin).to_vec())).await;
+    for (asking, may) in [
+        ("https://app.example.com", true),
+        ("https://pr-1.example.com", true),
+        ("capacitor://localhost", true),
+        ("tauri://localhost", true),
+        ("null", true),
+        ("https://example.com", false),
+        ("https://a.b.example.com", false),
+        ("https://example.com.evil.example", false),
+        ("http://app.example.com", false),
+        ("ionic://localhost", false),
+    ] {
+        let asked = [("origin", asking), ("access-control-request-method", "GET")];
+        let answers =
+            [send(&api, Method::OPTIONS, "/v1/me", &asked).await, send(&api, Method::GET, "/v1/me", &asked).await];
+        for answer in answers {
+            assert_eq!(answer.header("access-control-allow-origin"), may.then_some(asking));
+        }
+    }
 }
 
 #[tokio::test]

@@ -6,9 +6,11 @@ use std::time::Duration;
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue};
 
+use rustls::RootCertStore;
 use serde_json::{Map, Value};
 
 use super::{Reader, Secret, Setting, setting};
+use crate::tls;
 
 /// The settings of the agent.
 pub(super) const SETTINGS: &[Setting] = &[
@@ -16,6 +18,16 @@ pub(super) const SETTINGS: &[Setting] = &[
         "AGENT_URL",
         "none",
         "The agent. `openai`: the base URL before `/chat/completions`, such as `https://api.openai.com/v1`; `ui-message-stream`: the URL itself. Unset, Colloquy keeps histories only and the chat routes answer 501",
+    ),
+    setting(
+        "AGENT_ALLOW_HTTP",
+        "false",
+        "`true`: AGENT_URL may be http to a private network (RFC 1918, 4193 or 6598), where nobody reads along; whatever else its name leads to isn't connected to",
+    ),
+    setting(
+        "AGENT_CA_FILE",
+        "none",
+        "A PEM file of the certificate authorities that vouch for the agent, in the place of the web's",
     ),
     setting(
         "AGENT_PROTOCOL",
@@ -26,7 +38,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting(
         "AGENT_API_KEY_SECRET_ARN",
         "none",
-        "The secret of AWS Secrets Manager whose text is that key. It is read when a function starts, and again when the agent answers 401",
+        "The secret of AWS Secrets Manager whose text is that key. It is read when a function starts, and again when the agent answers 401 or 403",
     ),
     setting("AGENT_MODEL", "none", "The `model` that is asked for; unset, the agent chooses (`openai`)"),
     setting("AGENT_HEADERS", "none", "Further headers for the agent, a JSON object of texts: `{\"api-key\":\"…\"}`"),
@@ -47,10 +59,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         "none",
         "What the agent learns of who asks, for retrieval that filters per user. `id`: the user's id, in `X-Colloquy-User` (and as `user`, `openai`); `token`: the caller's own token, in `X-Colloquy-User-Token`, and as `Authorization: Bearer …` where there is no AGENT_API_KEY",
     ),
-    setting("AGENT_CONNECT_SECONDS", "5", "To reach the agent, TLS included"),
-    setting("AGENT_FIRST_BYTE_SECONDS", "60", "Until the first byte of its answer"),
-    setting("AGENT_IDLE_SECONDS", "30", "Between two bytes of its answer"),
-    setting("AGENT_TOTAL_SECONDS", "none", "For the whole answer; unset, the function's deadline"),
+    setting("AGENT_CONNECT_SECONDS", "5", "To reach the agent, TLS included").within(1, 60),
+    setting("AGENT_FIRST_BYTE_SECONDS", "60", "Until the first byte of its answer").within(1, 800),
+    setting("AGENT_IDLE_SECONDS", "30", "Between two bytes of its answer").within(1, 800),
+    // Lambda's longest.
+    setting("AGENT_TOTAL_SECONDS", "none", "For the whole answer; unset, the function's deadline").within(1, 900),
 ];
 
 /// Where the agent is, how it is spoken to and how long it is waited for.
@@ -58,6 +71,10 @@ pub(super) const SETTINGS: &[Setting] = &[
 pub struct AgentConfig {
     /// Its URL: with [`AgentProtocol::OpenAi`] the base, which `/chat/completions` is appended to.
     pub url: String,
+    /// Whether it is reached by http in a private network.
+    pub private_http: bool,
+    /// Who vouches for it, where the web's certificate authorities don't.
+    pub authorities: Option<RootCertStore>,
     /// What it speaks.
     pub protocol: AgentProtocol,
     /// Its key.
@@ -130,7 +147,7 @@ impl AgentConfig {
     /// `None` where there is no `AGENT_URL`.
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let url = reader.get("AGENT_URL")?;
-        let url = reader.url("AGENT_URL", url);
+        let url = reader.url_or_private("AGENT_URL", url, "AGENT_ALLOW_HTTP");
         Some(Self::at_url(reader, url))
     }
 
@@ -143,8 +160,11 @@ impl AgentConfig {
         if matches!(&api_key, Some(Secret::Text(key)) if HeaderValue::from_str(key).is_err()) {
             reader.faults.push("AGENT_API_KEY has characters that no header may have".to_owned());
         }
+        let private_http = url.starts_with("http:") && reader.get("AGENT_ALLOW_HTTP").is_some_and(|it| it == "true");
         Self {
             url,
+            private_http,
+            authorities: authorities(reader),
             protocol,
             api_key,
             model: reader.get("AGENT_MODEL"),
@@ -160,6 +180,11 @@ impl AgentConfig {
             total_timeout: reader.get("AGENT_TOTAL_SECONDS").is_some().then(|| reader.seconds("AGENT_TOTAL_SECONDS")),
         }
     }
+}
+
+fn authorities(reader: &mut Reader<'_>) -> Option<RootCertStore> {
+    let file = reader.get("AGENT_CA_FILE")?;
+    tls::roots_of_file(&file).map_err(|fault| reader.faults.push(format!("AGENT_CA_FILE {fault}"))).ok()
 }
 
 fn number(reader: &mut Reader<'_>, name: &'static str, least: u32, most: u32) -> u32 {

@@ -11,10 +11,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         "RUN_LEASE_SECONDS",
         "30",
         "A run that the database hasn't heard of for so long is ended by whoever meets it",
-    ),
+    )
+    // The database is told every 500 ms that a run goes on; a few of those may fail.
+    .within(5, 600),
     setting("CHUNK_MILLIS", "200", "A running answer is stored at least so often"),
     setting("CHUNK_BYTES", "2048", "… or as soon as so much of it isn't stored yet"),
-    setting("REPLAY_SECONDS", "60", "How long the stream of a finished answer can be resumed"),
+    setting("REPLAY_SECONDS", "60", "How long the stream of a finished answer can be resumed").within(1, 86_400),
     setting("RESUME_POLL_MILLIS", "250", "How often a resumed stream asks the database for more, at most"),
     setting(
         "CHAT_TITLE",
@@ -24,7 +26,8 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("CHAT_DISCONNECT", "finish", "When the reader is gone: `finish` the answer, or `stop` it"),
     setting("QUOTA_MESSAGES", "none", "Answers that a user may ask for in a window"),
     setting("QUOTA_TOKENS", "none", "Tokens that a user may use in a window, as the agent counts them"),
-    setting("QUOTA_WINDOW_SECONDS", "86400", "The window's length; windows follow each other since 1970, in UTC"),
+    setting("QUOTA_WINDOW_SECONDS", "86400", "The window's length; windows follow each other since 1970, in UTC")
+        .within(1, 31 * 86_400),
 ];
 
 /// How answers are relayed, stored and counted.
@@ -54,17 +57,8 @@ pub struct ChatConfig {
 
 impl ChatConfig {
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
-        let lease = reader.seconds("RUN_LEASE_SECONDS");
-        // The database is told every 500 ms that a run goes on; a few of those may fail.
-        if lease < Duration::from_secs(5) {
-            reader.faults.push("RUN_LEASE_SECONDS must be at least 5".to_owned());
-        }
-        let window = reader.seconds("QUOTA_WINDOW_SECONDS");
-        if window.is_zero() {
-            reader.faults.push("QUOTA_WINDOW_SECONDS must be at least 1".to_owned());
-        }
         Self {
-            lease,
+            lease: reader.seconds("RUN_LEASE_SECONDS"),
             chunk_time: Duration::from_millis(reader.number("CHUNK_MILLIS", 20, 5000)),
             chunk_bytes: usize::try_from(reader.number("CHUNK_BYTES", 256, 65_536)).unwrap_or(2048),
             replay: reader.seconds("REPLAY_SECONDS"),
@@ -75,7 +69,7 @@ impl ChatConfig {
             quota: Quota {
                 messages: reader.optional_number("QUOTA_MESSAGES", 1, u32::MAX.into()),
                 tokens: reader.optional_number("QUOTA_TOKENS", 1, u64::MAX >> 1),
-                window,
+                window: reader.seconds("QUOTA_WINDOW_SECONDS"),
             },
         }
     }

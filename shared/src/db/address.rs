@@ -11,8 +11,6 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use tokio::task::JoinHandle;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Client, Config, Error, NoTls};
@@ -212,15 +210,9 @@ fn decode(text: &str) -> Result<Cow<'_, str>, BadAddress> {
     String::from_utf8(bytes).map(Cow::Owned).map_err(|_| bad())
 }
 
-/// Certificate authorities from a PEM file.
+/// The certificate authorities of a file, which vouch for the server in the place of the web's.
 fn read_roots(path: &str) -> Result<RootCertStore, BadAddress> {
-    let bad = |what: &str| BadAddress(format!("has an sslrootcert that {what}").into());
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|_| bad("can't be read"))? {
-        let certificate = certificate.map_err(|_| bad("isn't a PEM file"))?;
-        roots.add(certificate).map_err(|_| bad("holds what is no certificate"))?;
-    }
-    if roots.is_empty() { Err(bad("holds no certificate")) } else { Ok(roots) }
+    tls::roots_of_file(path).map_err(|what| BadAddress(format!("has an sslrootcert that {what}").into()))
 }
 
 fn bad_value(name: &str) -> BadAddress {

@@ -97,6 +97,10 @@ impl AgentServer {
         Self { port, task: tokio::spawn(serve(listener, Arc::clone(&shared))), shared }
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}/v1", self.port)
     }

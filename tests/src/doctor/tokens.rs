@@ -48,7 +48,7 @@ async fn a_foreign_a_fat_and_an_expired_token() {
     let near = json!({"email": "near@example.com", "image": format!("data:,{}", "A".repeat(4500))});
     let session = server.sign_up(&near).await;
     let near = server.token(&session).await;
-    let said = judged(&near, &[("AUTH_URL", &server.url), ("JWT_LEEWAY_SECONDS", "86400")]).await;
+    let said = judged(&near, &[("AUTH_URL", &server.url), ("JWT_LEEWAY_SECONDS", "600")]).await;
     said.expect_wrong(0).expect("!", &["8192 are taken", "10240 of all headers", "\"image\" (45"]);
 
     let lean = json!({"email": "lean@example.com"});
@@ -56,7 +56,7 @@ async fn a_foreign_a_fat_and_an_expired_token() {
     judged(&lean, &[]).await.expect("✗", &["401: no such key", "of another issuer", &server.origin()]);
     // Nothing of a profile is printed.
     let said = eventually("the token's end", async || {
-        let said = judged(&lean, &[("AUTH_URL", &server.url), ("JWT_LEEWAY_SECONDS", "0")]).await;
+        let said = judged(&lean, &[("AUTH_URL", &server.url), ("JWT_LEEWAY_SECONDS", "1")]).await;
         said.find("✗", &["401: expired", "fetch a new one"]).is_some().then_some(said)
     })
     .await;

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use shared::config::{AgentProtocol, Config, CorsOrigins, Secret, SendUser, settings};
+use shared::config::{AgentProtocol, AllowedOrigin, Config, CorsOrigins, Secret, SendUser, Setting, settings};
 
 const README: &str = include_str!("../../../README.md");
 
 #[test]
 fn the_readme_lists_every_setting_with_its_default_and_meaning() {
+    let range = |range: (u64, u64)| format!(" ({} to {})", range.0, range.1);
+    let meaning = |it: &Setting| format!("{}{}", it.meaning, it.range.map(range).unwrap_or_default());
     let rows: Vec<String> =
-        settings().map(|it| format!("| `{}` | {} | {} |", it.name, it.default, it.meaning)).collect();
+        settings().map(|it| format!("| `{}` | {} | {} |", it.name, it.default, meaning(it))).collect();
     assert!(README.contains(&rows.join("\n")), "the table should be:\n{}", rows.join("\n"));
 }
 
@@ -61,7 +63,7 @@ fn the_rest_can_be_set_and_empty_is_not_set() {
     assert_eq!(config.auth.issuer_id, "https://old.example.com");
     assert_eq!(config.http.base_path, "/chat-api");
     assert_eq!(config.database.pool_size, 16);
-    let origins = ["https://a.example.com", "http://localhost:3000"].map(str::to_owned);
+    let origins = ["https://a.example.com", "http://localhost:3000"].map(|it| AllowedOrigin::Exact(it.to_owned()));
     assert_eq!(config.http.cors_origins, CorsOrigins::These(origins.to_vec()));
 }
 
@@ -86,6 +88,98 @@ fn what_is_missing_or_malformed_is_told_at_once() {
     let expected =
         ["AUTH_URL", "JWKS_URL", "JWKS_TTL_SECONDS", "CORS_ORIGINS", "BASE_PATH", "LOG_LEVEL", "METRICS_STACK"];
     assert_eq!(named, expected);
+}
+
+/// A function that waits for no time at all answers nobody, and one that waits for longer than its gateway neither.
+#[test]
+fn every_time_has_its_range_and_is_refused_beyond_it() {
+    let agent = ("AGENT_URL", "https://agent.example.com/v1");
+    let times: Vec<&Setting> = settings().filter(|it| it.name.ends_with("_SECONDS")).collect();
+    assert!(times.len() >= 12, "{times:?}");
+    for Setting { name, range, .. } in times {
+        let (least, most) = range.unwrap_or_else(|| panic!("{name} has no range"));
+        assert!(least > 0 && most > least, "{name}");
+        let beyond = [0, least - 1, most + 1, u64::MAX].map(|it| it.to_string());
+        for bad in
+            beyond.iter().map(String::as_str).chain(["-1", "1.5", "1e1", "0x10", "ten", "99999999999999999999999"])
+        {
+            let faults = read(&[&REQUIRED[..], &[agent, (name, bad)]].concat()).expect_err("a fault");
+            assert_eq!(faults, [format!("{name} must be a whole number from {least} to {most}")], "{bad}");
+        }
+        // The key set's are compared with each other, too.
+        for good in [least, most].map(|it| it.to_string()).iter().filter(|_| !name.starts_with("JWKS_")) {
+            assert!(read(&[&REQUIRED[..], &[agent, (name, good)]].concat()).is_ok(), "{name}={good}");
+        }
+    }
+}
+
+#[test]
+fn the_key_sets_times_fit_each_other() {
+    let with = |settings: &[(&str, &str)]| read(&[&REQUIRED[..], settings].concat()).map(|_| ());
+    let stale = ["JWKS_STALE_SECONDS must not be less than JWKS_TTL_SECONDS".to_owned()].to_vec();
+    assert_eq!(with(&[("JWKS_TTL_SECONDS", "7200")]), Err(stale));
+    let cooldown = ["JWKS_COOLDOWN_SECONDS must not be more than JWKS_TTL_SECONDS".to_owned()].to_vec();
+    assert_eq!(with(&[("JWKS_TTL_SECONDS", "20")]), Err(cooldown));
+    for [ttl, cooldown, stale] in [["10", "10", "10"], ["10", "1", "10"], ["86400", "3600", "604800"]] {
+        let times = [("JWKS_TTL_SECONDS", ttl), ("JWKS_COOLDOWN_SECONDS", cooldown), ("JWKS_STALE_SECONDS", stale)];
+        assert_eq!(with(&times), Ok(()), "{times:?}");
+    }
+}
+
+#[test]
+fn an_origin_that_can_not_match_is_told_with_its_place() {
+    let origins =
+        |text| read(&[&REQUIRED[..], &[("CORS_ORIGINS", text)]].concat()).map(|config| config.http.cors_origins);
+    let good =
+        "https://*.example.com, capacitor://localhost,tauri://localhost,chrome-extension://abcdefghijklmnop, null";
+    assert!(matches!(origins(good), Ok(CorsOrigins::These(these)) if these.len() == 5));
+    for bad in ["https://a.example.com, https://b.example.com/canary", "null, https://*.canary", "null,"] {
+        let faults = origins(bad).expect_err("a fault");
+        assert!(faults.len() == 1 && faults[0].starts_with("CORS_ORIGINS has a fault: entry 2 "), "{faults:?}");
+        assert!(!faults[0].contains("canary"), "{faults:?}");
+    }
+    assert_eq!(origins("*,https://a.example.com/,b").expect_err("faults").len(), 3);
+}
+
+#[test]
+fn http_to_the_agent_needs_a_setting_and_a_private_network() {
+    let agent = |url, allow| agent(&[("AGENT_URL", url), ("AGENT_ALLOW_HTTP", allow)]).map(|_| ());
+    for private in [
+        "http://10.0.0.5:8000/v1",
+        "http://172.20.1.1/v1",
+        "http://192.168.0.9/v1",
+        "http://100.64.1.1/v1",
+        "http://[fd00::5]:8000/v1",
+        "http://agent.internal",
+        "http://agent:8000/v1",
+        "http://internal-alb-1.eu-central-1.elb.amazonaws.com/v1",
+    ] {
+        assert_eq!(agent(private, "true"), Ok(()), "{private}");
+        let fault =
+            "AGENT_URL must be https (http only to this machine; to a private network with AGENT_ALLOW_HTTP=true)";
+        for unset in ["false", ""] {
+            assert_eq!(agent(private, unset), Err(vec![fault.to_owned()]), "{private}");
+        }
+    }
+    for public in ["http://8.8.8.8/v1", "http://[2001:db8::1]/v1", "http://169.254.169.254/latest", "ftp://10.0.0.5/v1"]
+    {
+        assert!(agent(public, "true").is_err(), "{public}");
+    }
+    for here in ["http://127.0.0.1:9003/v1", "https://8.8.8.8/v1", "https://agent.internal"] {
+        assert_eq!((agent(here, "true"), agent(here, "false")), (Ok(()), Ok(())), "{here}");
+    }
+    assert_eq!(
+        agent("https://agent.internal", "yes"),
+        Err(vec!["AGENT_ALLOW_HTTP must be one of: false, true".to_owned()])
+    );
+}
+
+#[test]
+fn the_agents_authorities_are_read_at_the_start() {
+    let at = |file: &str| agent(&[("AGENT_URL", "https://agent.internal/v1"), ("AGENT_CA_FILE", file)]).map(|_| ());
+    assert_eq!(at("/nowhere/ca.pem"), Err(vec!["AGENT_CA_FILE can't be read".to_owned()]));
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+    assert_eq!(at(readme), Err(vec!["AGENT_CA_FILE holds no certificate".to_owned()]));
 }
 
 #[test]

@@ -72,7 +72,7 @@ async fn a_hundred_thousand_requests_leave_nothing_behind() {
     let issuer = Issuer::start().await;
     // A key set that is fetched anew takes with it what its keys remembered: here it stays.
     let database = "postgresql://colloquy_app:x@127.0.0.1:1/none";
-    let settings = [("DATABASE_URL", database), ("JWKS_COOLDOWN_SECONDS", "86400"), ("JWKS_TTL_SECONDS", "86400")];
+    let settings = [("DATABASE_URL", database), ("JWKS_STALE_SECONDS", "86400"), ("JWKS_TTL_SECONDS", "86400")];
     let function = Environment::start("me", &[&settings[..], &issuer.settings()].concat()).await;
     let growth = growth(&function, "/v1/me", issuer, 100_000).await;
     assert!(growth <= MOST, "{growth} kB");

@@ -110,7 +110,7 @@ fn these(expected: &[(&str, u64)]) -> BTreeMap<String, u64> {
 async fn fetches_of_the_key_set_are_counted_and_those_that_fail() {
     let issuer = Issuer::start().await;
     let database = Database::migrated(Kind::Postgres18).await.expect("PostgreSQL 18");
-    let settings = [("DATABASE_URL", database.app_url.as_str()), ("JWKS_COOLDOWN_SECONDS", "0"), STACK];
+    let settings = [("DATABASE_URL", database.app_url.as_str()), STACK];
     let function = Environment::start("me", &[&settings[..], &issuer.settings()].concat()).await;
     let me = rest_event("GET", "/v1/me", &issuer.headers(), None);
     assert_eq!(function.invoke(&me).await.response().status, 200);

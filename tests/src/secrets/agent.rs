@@ -17,7 +17,7 @@ use crate::support::setup;
 use super::expect_no_secret;
 use super::store::{self, Door, Store};
 
-/// An agent that answers whoever has its key, and 401 to everybody else.
+/// An agent that answers whoever has its key, and refuses everybody else.
 struct Guarded {
     url: String,
     shared: Arc<Shared>,
@@ -26,13 +26,19 @@ struct Guarded {
 
 struct Shared {
     key: Mutex<String>,
+    /// What everybody else is answered.
+    refusal: StatusCode,
     /// How each question was answered.
     statuses: Mutex<Vec<u16>>,
 }
 
 impl Guarded {
     async fn with_key(key: &str) -> Self {
-        let shared = Arc::new(Shared { key: Mutex::new(key.to_owned()), statuses: Mutex::default() });
+        Self::refusing(key, StatusCode::UNAUTHORIZED).await
+    }
+
+    async fn refusing(key: &str, refusal: StatusCode) -> Self {
+        let shared = Arc::new(Shared { key: Mutex::new(key.to_owned()), refusal, statuses: Mutex::default() });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/v1", listener.local_addr().expect("an address"));
         let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
@@ -62,7 +68,7 @@ async fn answer(
 ) -> (StatusCode, [(&'static str, &'static str); 1], String) {
     let expected = format!("Bearer {}", shared.key.lock().expect("a key"));
     let good = headers.get("authorization").is_some_and(|value| value.as_bytes() == expected.as_bytes());
-    let status = if good { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
+    let status = if good { StatusCode::OK } else { shared.refusal };
     shared.statuses.lock().expect("statuses").push(status.as_u16());
     let delta = json!({"choices": [{"index": 0, "delta": {"content": "Twenty days."}, "finish_reason": "stop"}]});
     (status, [("content-type", "text/event-stream")], format!("data: {delta}\n\ndata: [DONE]\n\n"))
@@ -122,6 +128,21 @@ async fn the_key_is_read_once_and_again_where_the_agent_refuses_it() {
         assert!(answer.body.contains("The agent refused to answer."), "{answer:?}");
     }
     assert_eq!((store.reads(&arn), agent.statuses()), (3, vec![401, 401, 401]));
+    expect_no_secret(&chat.function);
+}
+
+/// What some gateways before a model say to a key that was withdrawn.
+#[tokio::test]
+async fn the_key_is_read_again_after_a_403_as_well() {
+    let (store, agent) = (Store::open().await, Guarded::refusing("canary-1", StatusCode::FORBIDDEN).await);
+    let arn = store::create("canary-1").await;
+    let chat = Chat::start(&store, &agent, &arn).await;
+    assert!(chat.ask("q1").await.body.contains("Twenty days."));
+    agent.change_key("canary-2");
+    store::put(&arn, "canary-2").await;
+    let answer = chat.ask("q2").await;
+    assert!(answer.body.contains("Twenty days."), "{answer:?} {}", chat.function.log());
+    assert_eq!((store.reads(&arn), agent.statuses()), (2, vec![200, 403, 200]));
     expect_no_secret(&chat.function);
 }
 

@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use serde_json::{Value, json};
 use shared::auth::Verifier;
 use shared::clock::Clock;
-use shared::config::{Config, CorsOrigins};
+use shared::config::{AllowedOrigin, Config, CorsOrigins};
 use shared::db::Db;
 use shared::http::{App, bounded};
 use shared::relay::Relay;
@@ -50,7 +50,7 @@ impl Api {
 
     /// With pages of `https://app.example.com` allowed to call.
     pub(crate) async fn with_cors() -> Self {
-        Self::with(|config| config.http.cors_origins = CorsOrigins::These(vec!["https://app.example.com".to_owned()]))
+        Self::with(|config| config.http.cors_origins = CorsOrigins::These(vec![origin("https://app.example.com")]))
             .await
     }
 
@@ -68,6 +68,11 @@ impl Api {
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         send(&self.router, request).await
     }
+}
+
+/// An origin that may call.
+pub(crate) fn origin(text: &str) -> AllowedOrigin {
+    AllowedOrigin::parse(text).expect("an origin")
 }
 
 /// The functions' routers under these settings, as one environment serves them.

@@ -1,11 +1,14 @@
 //! The agent: whether it can be reached, and takes the key. No model is asked.
 
 use std::error::Error;
+use std::sync::Arc;
 
 use reqwest::header::CONTENT_TYPE;
 use serde_json::Value;
 use shared::config::{AgentConfig, AgentProtocol};
+use shared::tls;
 
+use super::PATIENCE;
 use super::report::{Report, quoted};
 use super::settings::Settings;
 
@@ -16,6 +19,19 @@ pub(super) async fn check(settings: &Settings, client: &reqwest::Client, report:
         return;
     };
     let place = super::key_set::without_secrets(&agent.url);
+    if agent.private_http {
+        report.doubtful(
+            format!("{place} is plain http: questions, answers and the key can be read on their way"),
+            "it is allowed by AGENT_ALLOW_HTTP, within a private network alone; https with AGENT_CA_FILE is better",
+        );
+    }
+    let own = match client_for(agent) {
+        Ok(own) => own,
+        Err(error) => {
+            return report.wrong(format!("no client for the agent can be had: {error}"), "mend AGENT_CA_FILE");
+        }
+    };
+    let client = own.as_ref().unwrap_or(client);
     match agent.protocol {
         AgentProtocol::OpenAi => models(agent, &place, client, report).await,
         AgentProtocol::UiMessageStream => {
@@ -27,6 +43,20 @@ pub(super) async fn check(settings: &Settings, client: &reqwest::Client, report:
             }
         }
     }
+}
+
+/// A client that believes in the agent's own authorities, and keeps plain http within private networks, as the functions'
+/// does; none where any client will do.
+fn client_for(agent: &AgentConfig) -> anyhow::Result<Option<reqwest::Client>> {
+    if agent.authorities.is_none() && !agent.private_http {
+        return Ok(None);
+    }
+    let roots = agent.authorities.clone().unwrap_or_else(tls::web_roots);
+    let mut client = tls::http_client_trusting(roots)?.timeout(PATIENCE);
+    if agent.private_http {
+        client = client.dns_resolver(Arc::new(tls::PrivateNetwork));
+    }
+    Ok(Some(client.build()?))
 }
 
 /// The list of models: free of charge, and it takes the key that a question would.

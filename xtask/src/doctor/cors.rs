@@ -17,8 +17,15 @@ pub(super) fn check(settings: &Settings, report: &mut Report) {
             "list your front end's origins for production",
         ),
         CorsOrigins::These(origins) => {
+            let origins: Vec<String> = origins.iter().map(ToString::to_string).collect();
             let plain: Vec<&str> =
                 origins.iter().filter(|origin| origin.starts_with("http:")).map(String::as_str).collect();
+            if origins.iter().any(|origin| origin == "null") {
+                report.doubtful(
+                    "CORS_ORIGINS has null, which every sandboxed frame and every local file sends",
+                    "leave it out, unless the application's own pages have no other origin",
+                );
+            }
             if plain.is_empty() {
                 report.good(format!("pages of {} may call", origins.join(", ")));
             } else {

@@ -152,10 +152,11 @@ pub(super) fn problems(stack: &Stack) -> Vec<String> {
             faults.push(format!("{kind} says nothing"));
         }
         let origins = stack.parameter("CorsOrigins");
-        let expected = match origins.split_once(',') {
+        // It compares no origin with a list or a pattern.
+        let expected = match origins.contains([',', '*']) {
             _ if origins.is_empty() => None,
-            None => Some(format!("'{origins}'")),
-            Some(_) => Some("'*'".to_owned()),
+            false => Some(format!("'{origins}'")),
+            true => Some("'*'".to_owned()),
         };
         if header("Access-Control-Allow-Origin") != expected.as_deref() {
             faults.push(format!("{kind} can be read by {:?}", header("Access-Control-Allow-Origin")));
