@@ -71,6 +71,11 @@ create table public.messages (
     role text not null,
     parts jsonb not null,
     content text not null,
+    -- What its files are called, by name or else by media type: so that a history can tell of a file without reading it.
+    -- Null where it has none.
+    file_names jsonb generated always as (nullif(
+        jsonb_path_query_array(parts, '$[*] ? (@.type == "file" && exists (@.filename)).filename')
+        || jsonb_path_query_array(parts, '$[*] ? (@.type == "file" && !exists (@.filename)).mediaType'), '[]')) stored,
     sources jsonb not null default '[]',
     source_embeddings jsonb,
     metadata jsonb not null default '{}',

@@ -208,29 +208,80 @@ begin
 end
 $$;
 
--- The last active messages up to a question, oldest first: at most so many, and no more characters than that, but always
--- the question. What has no text, and what failed, says nothing to an agent.
+-- What an answer rested on, as a prompt repeats it: its first sources, with what names them and the passage, each cut one
+-- character behind what the prompt shows, so that it can tell that there was more. A link is whole or left out.
+create function public.prompt_sources(p_sources jsonb, p_most jsonb) returns jsonb
+language sql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+        'id', left(s.source ->> 'id', l.name),
+        'type', case when s.source ->> 'type' = 'url' and length(s.source ->> 'url') > l.link
+            then 'document' else s.source ->> 'type' end,
+        'mediaType', left(s.source ->> 'mediaType', l.name),
+        'title', left(s.source ->> 'title', l.name),
+        'url', case when length(s.source ->> 'url') <= l.link then s.source ->> 'url' end,
+        'filename', left(s.source ->> 'filename', l.name),
+        'snippet', left(s.source ->> 'snippet', l.snippet))) order by s.n), '[]')
+    from jsonb_array_elements(p_sources) with ordinality s (source, n),
+        (select (p_most ->> 'titleChars')::integer + 1, (p_most ->> 'linkChars')::integer,
+            (p_most ->> 'snippetChars')::integer + 1) l (name, link, snippet)
+    where s.n <= (p_most ->> 'sources')::integer
+$$;
+
+-- The last active messages up to a question, oldest first, within what `p_most` says, but always the question. What says
+-- nothing, and what failed, is nothing to an agent; reasoning and data are never read for one.
+--
+-- From the newest on, and no further than there is room, so that a long history costs no more than what is used of it:
+--   content       the text
+--   parts         text and files in their order, where there are files; those of earlier questions while `fileBytes` lasts
+--   filesLeftOut  otherwise what those files are called
+--   sources       of answers, while `sourcesBytes` lasts
+--   asked         the question came with this request: who asked has its parts
 create function public.turn_history(
-    p_user uuid, p_conversation uuid, p_question uuid, p_seq bigint, p_messages integer, p_chars integer)
+    p_user uuid, p_conversation uuid, p_question uuid, p_seq bigint, p_asked boolean, p_most jsonb)
 returns jsonb
 language plpgsql stable
 set search_path = public, pg_temp
 as $$
 declare
-    history jsonb;
+    message record;
+    said jsonb;
+    history jsonb[] := '{}';
+    chars bigint := (p_most ->> 'chars')::bigint;
+    file_bytes bigint := (p_most ->> 'fileBytes')::bigint;
+    sources_bytes bigint := (p_most ->> 'sourcesBytes')::bigint;
 begin
-    select coalesce(jsonb_agg(
-        jsonb_build_object('role', h.role, 'content', h.content, 'sources', h.sources) order by h.seq), '[]') into history
-    from (
-        select m.id, m.seq, m.role, m.content, m.sources, sum(length(m.content)) over (order by m.seq desc) as chars
+    for message in
+        select m.id, m.role, m.content, m.parts, m.file_names, m.sources, m.size
         from messages m
         where m.user_id = p_user and m.conversation_id = p_conversation and m.seq <= p_seq and m.active
-            and (m.id = p_question or m.status not in ('failed', 'in_progress') and m.content <> '')
+            and m.role in ('user', 'assistant')
+            and (m.id = p_question
+                or m.status not in ('failed', 'in_progress') and (m.content <> '' or m.file_names is not null))
         order by m.seq desc
-        limit greatest(p_messages, 1)
-    ) h
-    where h.id = p_question or h.chars <= p_chars;
-    return history;
+        limit greatest((p_most ->> 'messages')::integer, 1)
+    loop
+        chars := chars - length(message.content) - coalesce(length(message.file_names::text), 0);
+        exit when chars < 0 and message.id <> p_question;
+        said := jsonb_build_object('role', message.role, 'content', message.content);
+        if message.id = p_question and p_asked then
+            said := said || '{"asked": true}';
+        elsif message.file_names is not null and message.id <> p_question and message.size > file_bytes then
+            said := said || jsonb_build_object('filesLeftOut', message.file_names);
+        elsif message.file_names is not null then
+            -- `size` is known without reading the parts, and with files in them hardly more than the files.
+            file_bytes := file_bytes - case when message.id = p_question then 0 else message.size end;
+            said := said || jsonb_build_object('parts', jsonb_path_query_array(
+                message.parts, '$[*] ? (@.type == "text" || @.type == "file")'));
+        end if;
+        if message.role = 'assistant' and sources_bytes > 0 and message.sources <> '[]' then
+            said := said || jsonb_build_object('sources', prompt_sources(message.sources, p_most));
+            sources_bytes := sources_bytes - octet_length((said -> 'sources')::text);
+        end if;
+        history := history || said;
+    end loop;
+    return (select coalesce(jsonb_agg(h.said order by h.n desc), '[]') from unnest(history) with ordinality h (said, n));
 end
 $$;
 
@@ -265,9 +316,9 @@ $$;
 
 revoke execute on function
     public.find_message, public.find_question, public.question_of, public.answer_of, public.activate_branch, public.plan_turn,
-    public.turn_history, public.take_quota
+    public.prompt_sources, public.turn_history, public.take_quota
     from public;
 grant execute on function
     public.find_message, public.find_question, public.question_of, public.answer_of, public.activate_branch, public.plan_turn,
-    public.turn_history, public.take_quota
+    public.prompt_sources, public.turn_history, public.take_quota
     to colloquy_app;

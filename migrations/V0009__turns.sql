@@ -13,7 +13,7 @@ set local row_security = off;
 -- refuse a second.
 create function public.start_turn(
     p_user uuid, p_issuer_id text, p_subject text, p_id uuid, p_client_id text, p_title text, p_ask jsonb,
-    p_lease double precision, p_history_messages integer, p_history_chars integer, p_quota_messages bigint,
+    p_lease double precision, p_history jsonb, p_quota_messages bigint,
     p_quota_tokens bigint, p_quota_seconds bigint, p_most_bytes integer)
 returns table (
     outcome text, run_id uuid, conversation_id uuid, made boolean, title text, message_id uuid, question_id uuid,
@@ -171,8 +171,7 @@ begin
     conversation_id := conversation;
     message_id := answer_id;
     created_at := begun_at;
-    history := turn_history(
-        p_user, conversation, question_id, last + stored, p_history_messages, p_history_chars);
+    history := turn_history(p_user, conversation, question_id, last + stored, plan.question is null, p_history);
     return next;
 end
 $$;

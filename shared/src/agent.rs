@@ -8,6 +8,7 @@
 mod answer;
 mod events;
 mod failure;
+mod files;
 mod frames;
 mod json;
 mod openai;
@@ -36,6 +37,7 @@ use crate::id::{ConversationId, RunId, UserId};
 use crate::model::HistoryMessage;
 use crate::secrets::{Credential, Unread};
 use crate::tls;
+use files::FileRules;
 use reading::Dialect;
 
 pub use answer::AnswerStream;
@@ -179,7 +181,7 @@ impl Agent {
             AgentProtocol::UiMessageStream => {
                 let body = json!({
                     "id": prompt.conversation,
-                    "messages": prompt::ui_messages(prompt.history),
+                    "messages": prompt::ui_messages(prompt.history, &FileRules::of(config)),
                     "trigger": "submit-message",
                 });
                 (body, Dialect::Passage(Box::default()))
@@ -209,7 +211,8 @@ impl Agent {
         if config.send_user == SendUser::Id {
             members.insert("user".into(), prompt.user.to_string().into());
         }
-        self.body(members, prompt::messages(config.system_prompt.as_deref(), prompt.history), true)
+        let messages = prompt::messages(config.system_prompt.as_deref(), prompt.history, &FileRules::of(config));
+        self.body(members, messages, true)
     }
 
     /// Sends a request and waits for the head of a good answer.

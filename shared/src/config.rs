@@ -13,7 +13,7 @@ mod secret;
 use std::fmt;
 use std::time::Duration;
 
-pub use agent::{AgentConfig, AgentProtocol, SendUser};
+pub use agent::{AgentConfig, AgentFiles, AgentProtocol, SendUser};
 pub use auth::AuthConfig;
 pub use chat::ChatConfig;
 pub use http::{AllowedOrigin, CorsOrigins, HttpConfig};

@@ -1,6 +1,7 @@
 //! What Colloquy keeps: conversations and their messages, as the wire shows them and as clients send them.
 
 mod conversation;
+mod data_url;
 pub mod input;
 pub mod limits;
 mod message;
@@ -19,6 +20,7 @@ use serde::Serialize;
 pub use conversation::{
     Conversation, ConversationFilter, ConversationPatch, CreatedConversation, IfMatch, Metadata, NewConversation, Title,
 };
+pub use data_url::DataUrl;
 pub use message::{Appended, Branch, Message, MessageFilter, Origin, Role, Status};
 pub use new_message::{NewMessage, NewMessages, Parent, Part};
 pub use new_turn::{Ask, Question, Turn};

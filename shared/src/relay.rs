@@ -25,7 +25,7 @@ use crate::config::{AgentConfig, ChatConfig};
 use crate::db::Db;
 use crate::error::{Code, Error};
 use crate::id::ClientId;
-use crate::model::{FoundRun, StartedTurn, TurnRules};
+use crate::model::{Ask, FoundRun, StartedTurn, TurnRules};
 
 use self::follow::follow;
 pub(crate) use self::outcome::last_words;
@@ -90,9 +90,18 @@ impl Relay {
             lease: config.lease,
             history_messages: agent.map_or(0, |agent| agent.history_messages),
             history_chars: agent.map_or(0, |agent| agent.history_chars),
+            history_file_bytes: agent.map_or(0, |agent| agent.history_file_bytes),
             quota: config.quota,
         };
         Ok(Self { db, agent: agent.map(Agent::new).transpose()?, config, rules })
+    }
+
+    /// Refuses what the agent can't be given; before anything is stored of it.
+    pub fn check(&self, ask: &Ask) -> Result<(), Error> {
+        match (&self.agent, ask.question()) {
+            (Some(agent), Some(question)) => agent.check_files(question),
+            _ => Ok(()),
+        }
     }
 
     /// Reads the agent's key while the function initialises, where it isn't among the settings.

@@ -97,7 +97,7 @@ fn prompt(history: &[HistoryMessage]) -> Prompt<'_> {
 }
 
 fn said(role: Role, content: &str) -> HistoryMessage {
-    HistoryMessage { role, content: content.to_owned(), sources: Vec::new() }
+    HistoryMessage::text(role, content)
 }
 
 /// A frame of a completion with these words.

@@ -4,6 +4,7 @@ mod branches;
 mod conversations;
 mod encryption;
 mod failures;
+mod histories;
 mod idempotency;
 mod lists;
 mod load;

@@ -39,6 +39,7 @@ pub(crate) async fn reply_chat(
     Input { headers: IdempotencyKey(key), body: mut turn, .. }: Input<(), IdempotencyKey, Turn>,
 ) -> Result<Response, Error> {
     let rules = relay.rules()?;
+    relay.check(&turn.ask)?;
     turn.key = key;
     Ok(match db.as_user(&caller).start_turn(&turn, rules).await? {
         TurnStart::Started(started) => {

@@ -27,7 +27,8 @@ impl Agent {
     /// A title for a conversation that begins with this question; `None` where none can be had in ten seconds. Only an
     /// OpenAI-compatible agent is asked.
     pub async fn title(&self, question: &str) -> Option<Title> {
-        if self.0.config.protocol != AgentProtocol::OpenAi {
+        // Of a question without words there is nothing to tell.
+        if self.0.config.protocol != AgentProtocol::OpenAi || question.trim().is_empty() {
             return None;
         }
         // A deadline of its own around everything, whatever the settings say of answers.

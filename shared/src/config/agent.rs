@@ -1,5 +1,7 @@
 //! The agent's settings.
 
+mod files;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -11,6 +13,8 @@ use serde_json::{Map, Value};
 
 use super::{Reader, Secret, Setting, setting};
 use crate::tls;
+
+pub use files::AgentFiles;
 
 /// The settings of the agent.
 pub(super) const SETTINGS: &[Setting] = &[
@@ -49,11 +53,22 @@ pub(super) const SETTINGS: &[Setting] = &[
     ),
     setting("AGENT_SYSTEM_PROMPT", "none", "Goes before the history (`openai`)"),
     setting(
+        "AGENT_FILES",
+        "images",
+        "The files that the agent takes; a question with another one is refused. `none`; `images`: PNG, JPEG, GIF and WebP; `all` that its protocol has a form for; or a list of media types: `image/*, application/pdf`",
+    ),
+    setting("AGENT_FILE_BYTES", "3000000", "The most bytes of one file that a question holds"),
+    setting(
         "AGENT_HISTORY_MESSAGES",
         "20",
         "The most messages of a conversation that the agent is given, the question among them",
     ),
     setting("AGENT_HISTORY_CHARS", "24000", "The most characters of those messages; the question is always whole"),
+    setting(
+        "AGENT_HISTORY_FILE_BYTES",
+        "1048576",
+        "The most bytes of earlier questions with files that are sent again with a later one, the newest first, a file in base64; of all others the files' names are told. 0: only the question's own files are sent",
+    ),
     setting(
         "AGENT_SEND_USER",
         "none",
@@ -87,10 +102,16 @@ pub struct AgentConfig {
     pub body: Map<String, Value>,
     /// What goes before the history.
     pub system_prompt: Option<String>,
+    /// The files that it takes.
+    pub files: AgentFiles,
+    /// The most bytes of one file.
+    pub file_bytes: u32,
     /// The most messages that it is given.
     pub history_messages: u32,
     /// The most characters of those messages.
     pub history_chars: u32,
+    /// The most bytes of earlier questions that are sent again with their files.
+    pub history_file_bytes: u32,
     /// What it learns of who asks.
     pub send_user: SendUser,
     /// To reach it, TLS included.
@@ -171,8 +192,11 @@ impl AgentConfig {
             headers: headers(reader),
             body: body(reader),
             system_prompt: reader.get("AGENT_SYSTEM_PROMPT"),
+            files: AgentFiles::read(reader),
+            file_bytes: number(reader, "AGENT_FILE_BYTES", 1, 4 * 1024 * 1024),
             history_messages: number(reader, "AGENT_HISTORY_MESSAGES", 1, 1000),
             history_chars: number(reader, "AGENT_HISTORY_CHARS", 1, 4_000_000),
+            history_file_bytes: number(reader, "AGENT_HISTORY_FILE_BYTES", 0, 64 * 1024 * 1024),
             send_user,
             connect_timeout: reader.seconds("AGENT_CONNECT_SECONDS"),
             first_byte_timeout: reader.seconds("AGENT_FIRST_BYTE_SECONDS"),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_postgres::Row;
 use tokio_postgres::types::{Json, Type};
@@ -40,8 +40,7 @@ impl UserDb<'_> {
                 (&title.as_ref().map(Title::as_str), Type::TEXT),
                 (&Json(AskRow::new(turn)), Type::JSONB),
                 (&rules.lease.as_secs_f64(), Type::FLOAT8),
-                (&whole(rules.history_messages), Type::INT4),
-                (&whole(rules.history_chars), Type::INT4),
+                (&Json(HistoryRoom::of(rules)), Type::JSONB),
                 (&rules.quota.messages.map(wide), Type::INT8),
                 (&rules.quota.tokens.map(wide), Type::INT8),
                 (&wide(rules.quota.window.as_secs().max(1)), Type::INT8),
@@ -50,7 +49,7 @@ impl UserDb<'_> {
         };
         let [rows] = self.write([start]).await?;
         let row = rows.first().ok_or_else(|| Error::internal("start_turn gave no row"))?;
-        read_start(row, rules)
+        read_start(row, turn, rules)
     }
 
     /// Makes a message's branch the one that a reader sees: what leads to it, and what followed it last. Refused while an
@@ -161,10 +160,10 @@ impl<'a> AskRow<'a> {
     }
 }
 
-fn read_start(row: &Row, rules: &TurnRules) -> Result<TurnStart, Error> {
+fn read_start(row: &Row, turn: &Turn, rules: &TurnRules) -> Result<TurnStart, Error> {
     let outcome: &str = row.try_get("outcome").map_err(unreadable)?;
     match outcome {
-        "started" => started(row).map(TurnStart::Started).map_err(unreadable),
+        "started" => started(row, turn).map(TurnStart::Started).map_err(unreadable),
         "joined" => Ok(TurnStart::Joined(FoundRun {
             run: row.try_get::<_, uuid::Uuid>("run_id").map_err(unreadable)?.into(),
             message: row.try_get::<_, uuid::Uuid>("message_id").map_err(unreadable)?.into(),
@@ -179,7 +178,56 @@ fn read_start(row: &Row, rules: &TurnRules) -> Result<TurnStart, Error> {
     }
 }
 
-fn started(row: &Row) -> Result<StartedTurn, tokio_postgres::Error> {
+/// How much of a conversation a prompt has room for, as the database's function takes it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct HistoryRoom {
+    messages: u32,
+    chars: u32,
+    file_bytes: u32,
+    sources: usize,
+    sources_bytes: usize,
+    title_chars: usize,
+    link_chars: usize,
+    snippet_chars: usize,
+}
+
+impl HistoryRoom {
+    fn of(rules: &TurnRules) -> Self {
+        Self {
+            messages: rules.history_messages,
+            chars: rules.history_chars,
+            file_bytes: rules.history_file_bytes,
+            sources: limits::PROMPT_SOURCES,
+            sources_bytes: limits::PROMPT_SOURCES_BYTES,
+            title_chars: limits::SOURCE_TITLE_CHARS,
+            link_chars: limits::PROMPT_LINK_CHARS,
+            snippet_chars: limits::PROMPT_SNIPPET_CHARS,
+        }
+    }
+}
+
+/// A message of the history as the database's function gives it.
+#[derive(Deserialize)]
+struct HistoryRow {
+    #[serde(flatten)]
+    message: HistoryMessage,
+    /// Whether it is the question that came with this request. Its parts aren't sent back: with files in them they are
+    /// the most of a turn's bytes.
+    #[serde(default)]
+    asked: bool,
+}
+
+impl HistoryRow {
+    fn with_parts_of(self, turn: &Turn) -> HistoryMessage {
+        let parts = turn.ask.question().filter(|question| self.asked && question.has_files());
+        let parts = parts.map_or(self.message.parts, |question| question.parts.clone());
+        HistoryMessage { parts, ..self.message }
+    }
+}
+
+fn started(row: &Row, turn: &Turn) -> Result<StartedTurn, tokio_postgres::Error> {
+    let history = row.try_get::<_, Json<Vec<HistoryRow>>>("history")?.0;
     let id = |column: &str| row.try_get::<_, uuid::Uuid>(column);
     Ok(StartedTurn {
         run: id("run_id")?.into(),
@@ -189,7 +237,7 @@ fn started(row: &Row) -> Result<StartedTurn, tokio_postgres::Error> {
         message: id("message_id")?.into(),
         question: id("question_id")?.into(),
         created_at: row.try_get("created_at")?,
-        history: row.try_get::<_, Json<Vec<HistoryMessage>>>("history")?.0,
+        history: history.into_iter().map(|row| row.with_parts_of(turn)).collect(),
         quota: quota_state(row)?,
     })
 }
@@ -256,8 +304,4 @@ fn refused(fault: &str) -> Error {
 /// As wide as the database's numbers are.
 pub(super) fn wide(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-fn whole(number: u32) -> i32 {
-    i32::try_from(number).unwrap_or(i32::MAX)
 }

@@ -16,6 +16,9 @@ pub const TITLE_CHARS: usize = 200;
 /// The most bytes of a `metadata` object as PostgreSQL prints it; the table's constraints say the same.
 pub const METADATA_BYTES: usize = 16 * 1024;
 
+/// The most files of a question.
+pub const FILES: usize = 10;
+
 /// The most messages of one request.
 pub const BATCH: usize = 100;
 /// The most parts of a message.
@@ -68,5 +71,7 @@ pub const SOURCE_URL_BYTES: usize = 2 * 1024;
 pub const PROMPT_SOURCES: usize = 10;
 /// The most characters of a passage that a prompt repeats.
 pub const PROMPT_SNIPPET_CHARS: usize = 500;
+/// The most characters of a link that a prompt repeats; a longer one is left out, since a cut link leads nowhere.
+pub const PROMPT_LINK_CHARS: usize = 1_000;
 /// The most bytes of all sources that a prompt repeats; those of later answers come first.
 pub const PROMPT_SOURCES_BYTES: usize = 16 * 1024;

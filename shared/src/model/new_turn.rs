@@ -1,6 +1,8 @@
 //! What a front end sends to have a question answered: the body that the AI SDK's transport makes, or its last message
 //! alone.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use crate::error::Fault;
@@ -67,6 +69,8 @@ pub struct Question {
     pub content: String,
     /// The client's own data.
     pub metadata: Metadata,
+    /// Where in the request's body it stood.
+    pub pointer: String,
 }
 
 impl Question {
@@ -77,12 +81,30 @@ impl Question {
         hash_of(&("user", &self.parts))
     }
 
-    /// A title for a conversation that begins with this question: its first words.
+    /// Whether files are among its parts.
+    #[must_use]
+    pub fn has_files(&self) -> bool {
+        self.parts.iter().any(|part| part["type"] == "file")
+    }
+
+    /// What it is about: its text, or what its files are called where it is nothing but files.
+    #[must_use]
+    pub fn subject(&self) -> Cow<'_, str> {
+        if !self.content.trim().is_empty() {
+            return self.content.as_str().into();
+        }
+        let names =
+            self.parts.iter().filter(|part| part["type"] == "file").filter_map(|part| part["filename"].as_str());
+        names.collect::<Vec<_>>().join(", ").into()
+    }
+
+    /// A title for a conversation that begins with this question: its first words, or its files' names.
     #[must_use]
     pub fn title(&self) -> Option<Title> {
         const CHARS: usize = 80;
+        let subject = self.subject();
         let words: Vec<&str> =
-            self.content.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).collect();
+            subject.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).collect();
         let text = words.join(" ");
         if text.chars().nth(CHARS).is_none() {
             return Title::try_from(text).ok();
@@ -167,7 +189,7 @@ fn question(message: Map<String, Value>, at: &str, faults: &mut Vec<Fault>) -> O
     // What this API adds to a message's metadata when it shows it isn't the client's own.
     let metadata = metadata.into_iter().filter(|(name, _)| !SHOWN.contains(&name.as_str())).collect();
     let metadata = Metadata::from_json(Value::Object(metadata), &format!("{at}/metadata"), faults)?;
-    Some(Question { client_id, content: text_of(&parts), parts, metadata })
+    Some(Question { client_id, content: text_of(&parts), parts, metadata, pointer: at.to_owned() })
 }
 
 /// The members that a `UIMessage`'s metadata have of ours.

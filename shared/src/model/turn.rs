@@ -18,6 +18,8 @@ pub struct TurnRules {
     pub history_messages: u32,
     /// The most characters of that history.
     pub history_chars: u32,
+    /// The most bytes of earlier questions that are read for their files.
+    pub history_file_bytes: u32,
     /// What a user may use.
     pub quota: Quota,
 }
@@ -95,16 +97,30 @@ pub struct StartedTurn {
     pub quota: Option<QuotaState>,
 }
 
-/// A message as the agent is given it.
+/// A message as the agent is given it. It has no reasoning: thoughts are never told again.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct HistoryMessage {
     /// Who spoke.
     pub role: Role,
-    /// The text.
+    /// The text of all its text parts.
     pub content: String,
-    /// What an answer rested on.
+    /// Its parts in their order, where they say more than the text. Empty where the text is all.
+    #[serde(default)]
+    pub parts: Vec<Value>,
+    /// What its files are called, where they aren't among the parts: there was no room for them.
+    #[serde(default)]
+    pub files_left_out: Vec<String>,
+    /// What an answer rested on, cut to what a prompt repeats.
     #[serde(default)]
     pub sources: Vec<Map<String, Value>>,
+}
+
+impl HistoryMessage {
+    /// A message that is its text.
+    pub fn text(role: Role, content: impl Into<String>) -> Self {
+        Self { role, content: content.into(), parts: Vec::new(), files_left_out: Vec::new(), sources: Vec::new() }
+    }
 }
 
 /// A run whose stream can be followed.

@@ -120,8 +120,8 @@ async fn an_agent_that_speaks_the_sdks_protocol() {
             "messages": [
                 {"id": "m1", "role": "user", "parts": [{"type": "text", "text": "Sick days?"}]},
                 {"id": "m2", "role": "assistant", "parts": [
-                    {"type": "source-url", "sourceId": "s1", "url": "https://example.com/", "title": "T"},
-                    {"type": "text", "text": "Five."}]},
+                    {"type": "text", "text": "Five."},
+                    {"type": "source-url", "sourceId": "s1", "url": "https://example.com/", "title": "T"}]},
                 {"id": "m3", "role": "user", "parts": [{"type": "text", "text": QUESTION}]},
             ],
         })

@@ -243,6 +243,7 @@ fn an_agent_is_a_url_and_the_rest_can_be_set() {
         agent(&[("AGENT_URL", "https://agent.example.com/v1")]).expect("good settings").agent.expect("an agent");
     assert_eq!((config.protocol, config.send_user), (AgentProtocol::OpenAi, SendUser::Nothing));
     assert_eq!((config.history_messages, config.history_chars), (20, 24_000));
+    assert!(config.files.takes("image/png") && !config.files.takes("image/svg+xml"));
     let waits = [config.connect_timeout, config.first_byte_timeout, config.idle_timeout].map(|wait| wait.as_secs());
     assert_eq!((waits, config.total_timeout), ([5, 60, 30], None));
     assert!(config.model.is_none() && config.api_key.is_none() && config.headers.is_empty() && config.body.is_empty());
@@ -255,6 +256,7 @@ fn an_agent_is_a_url_and_the_rest_can_be_set() {
         ("AGENT_HEADERS", r#"{"api-key":"secret","X-Team":"hr"}"#),
         ("AGENT_BODY", r#"{"extra_body":{"reference":true}}"#),
         ("AGENT_SYSTEM_PROMPT", "Be brief."),
+        ("AGENT_FILES", "none"),
         ("AGENT_HISTORY_MESSAGES", "6"),
         ("AGENT_SEND_USER", "token"),
         ("AGENT_TOTAL_SECONDS", "600"),
@@ -265,6 +267,7 @@ fn an_agent_is_a_url_and_the_rest_can_be_set() {
     assert!(config.headers.iter().all(|(_, value)| value.is_sensitive()));
     assert_eq!(config.body["extra_body"]["reference"], true);
     assert_eq!((config.history_messages, config.total_timeout), (6, Some(Duration::from_mins(10))));
+    assert!(config.files.is_none());
     let printed = format!("{config:?}");
     assert!(!["key", "secret", "brief", "reference", "9004"].iter().any(|it| printed.contains(it)), "{printed}");
 }
@@ -277,6 +280,8 @@ fn a_malformed_agent_is_told_at_once() {
         ("AGENT_API_KEY", "a\nkey"),
         ("AGENT_HEADERS", r#"{"host":"elsewhere"}"#),
         ("AGENT_BODY", r#"{"stream":false}"#),
+        ("AGENT_FILES", "pictures"),
+        ("AGENT_FILE_BYTES", "0"),
         ("AGENT_HISTORY_MESSAGES", "0"),
         ("AGENT_SEND_USER", "everything"),
         ("AGENT_TOTAL_SECONDS", "long"),
@@ -290,5 +295,29 @@ fn a_malformed_agent_is_told_at_once() {
     for bad in ["[]", "x", r#"{"a b":"c"}"#, r#"{"a":1}"#, r#"{"a":"line\nbreak"}"#, r#"{"Content-Type":"text/plain"}"#]
     {
         assert!(agent(&[("AGENT_URL", "https://a.example"), ("AGENT_HEADERS", bad)]).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn the_files_that_an_agent_takes_are_a_word_or_a_list() {
+    let files = |text| {
+        let config = agent(&[("AGENT_URL", "https://a.example"), ("AGENT_FILES", text)]).ok()?;
+        config.agent.map(|agent| agent.files)
+    };
+    for (text, media_type, takes) in [
+        ("none", "image/png", false),
+        ("images", "image/webp", true),
+        ("images", "application/pdf", false),
+        ("all", "application/pdf", true),
+        ("all", "", true),
+        ("Image/*, application/PDF", "image/heic", true),
+        ("image/*, application/pdf", "application/pdf", true),
+        ("image/*, application/pdf", "imagery/pdf", false),
+        ("image/*", "", false),
+    ] {
+        assert_eq!(files(text).expect(text).takes(media_type), takes, "{text}: {media_type}");
+    }
+    for bad in ["image", "images, application/pdf", "*/png", "image/", "none,", "a b/c"] {
+        assert!(files(bad).is_none(), "{bad}");
     }
 }

@@ -45,6 +45,7 @@ pub(crate) type Refusal = (&'static str, &'static str);
 struct Counts {
     refused: AtomicUsize,
     commits: AtomicUsize,
+    answered_bytes: AtomicUsize,
 }
 
 impl Proxy {
@@ -119,6 +120,11 @@ impl Proxy {
         self.counts.commits.load(Ordering::Relaxed)
     }
 
+    /// How many bytes the server has sent.
+    pub(crate) fn answered_bytes(&self) -> usize {
+        self.counts.answered_bytes.load(Ordering::Relaxed)
+    }
+
     /// How many connections were opened.
     pub(crate) fn opened(&self) -> usize {
         self.connections.lock().unwrap().len()
@@ -156,7 +162,7 @@ async fn carry(client: TcpStream, server: String, weather: Arc<watch::Sender<Wea
     // Whichever side ends first ends both.
     tokio::select! {
         () = requests(from_client, to_server, weather.subscribe(), committed, &counts) => {}
-        () = answers(from_server, to_client, &weather, commits) => {}
+        () = answers(from_server, to_client, &weather, commits, &counts) => {}
     }
 }
 
@@ -192,10 +198,12 @@ async fn answers(
     mut client: OwnedWriteHalf,
     weather: &watch::Sender<Weather>,
     mut commits: watch::Receiver<u32>,
+    counts: &Counts,
 ) {
     let mut bytes = vec![0; 65_536];
     let mut answered = 0;
     while let Ok(length @ 1..) = server.read(&mut bytes).await {
+        counts.answered_bytes.fetch_add(length, Ordering::Relaxed);
         let now = *weather.borrow();
         if matches!(now, Weather::AnswersAfterCommit | Weather::CutAfterCommit) {
             let before = answered;

@@ -19,6 +19,7 @@ pub(crate) fn rules() -> TurnRules {
         lease: Duration::from_mins(10),
         history_messages: 20,
         history_chars: 24_000,
+        history_file_bytes: 1024 * 1024,
         quota: Quota { messages: None, tokens: None, window: Duration::from_hours(1) },
     }
 }

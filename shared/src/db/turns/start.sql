@@ -7,5 +7,5 @@ select
     turn.outcome, turn.run_id, turn.conversation_id as started_in, turn.made, turn.title, turn.message_id,
     turn.question_id, turn.created_at, turn.history, turn.messages_left, turn.tokens_left, turn.resets_in
 from start_turn(
-    $1::uuid, $2::text, $3::text, $4::uuid, $5::text, $6::text, $7::jsonb, $8::double precision, $9::integer,
-    $10::integer, $11::bigint, $12::bigint, $13::bigint, $14::integer) turn
+    $1::uuid, $2::text, $3::text, $4::uuid, $5::text, $6::text, $7::jsonb, $8::double precision, $9::jsonb,
+    $10::bigint, $11::bigint, $12::bigint, $13::integer) turn
