@@ -1,7 +1,7 @@
 //! `shared::agent` from outside: what an agent is asked, and what becomes of each way in which it can misbehave. How
 //! the streams of real services are read is tested beside the code.
 
-mod agent_server;
+pub(crate) mod agent_server;
 mod asking;
 mod authority;
 mod misbehaving;

@@ -3,6 +3,7 @@
 mod branches;
 mod crowds;
 mod endings;
+mod files;
 mod followers;
 mod front_end;
 mod outcomes;

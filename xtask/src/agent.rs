@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -120,6 +120,8 @@ impl Agent {
             .route("/v1/models", get(models))
             .route("/documents/{*path}", get(document))
             .merge(if self.scripted { scripted } else { Router::new() })
+            // Prompts have files in them.
+            .layer(DefaultBodyLimit::max(16 * 1024 * 1024))
             .with_state(Arc::new(self))
     }
 

@@ -23,7 +23,7 @@ pub const FILES: usize = 10;
 pub const BATCH: usize = 100;
 /// The most parts of a message.
 pub const PARTS: usize = 200;
-/// The most bytes of a message's parts, as compact JSON.
+/// The most bytes of a message's parts, as compact JSON, without the `data:` URLs of files.
 pub const PARTS_BYTES: usize = 1024 * 1024;
 /// The most sources of a message.
 pub const SOURCES: usize = 200;

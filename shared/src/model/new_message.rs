@@ -148,6 +148,11 @@ fn is_source_part(part: &Map<String, Value>) -> bool {
     part.get("type").is_some_and(|kind| kind == "source-url" || kind == "source-document")
 }
 
+/// Where a part's file is, if it is one: mostly it is the file itself.
+fn file_url(part: &Map<String, Value>) -> Option<&str> {
+    part.get("type").filter(|kind| *kind == "file").and_then(|_| part.get("url")).and_then(Value::as_str)
+}
+
 /// The text of the text parts, an empty line between two of them.
 pub(super) fn text_of(parts: &[Value]) -> String {
     let texts = parts.iter().filter(|part| part["type"] == "text").filter_map(|part| part["text"].as_str());
@@ -205,8 +210,11 @@ impl FromJson for Parts {
             }
         }
         let size = serde_json::to_string(&parts).map_or(usize::MAX, |json| json.len());
-        if size > limits::PARTS_BYTES {
-            faults.push(Fault::body(at, format!("must have at most {} bytes of JSON", limits::PARTS_BYTES)));
+        // Files are bounded by the body that brings them, and by the page that shows them.
+        let files: usize = parts.iter().filter_map(file_url).map(str::len).sum();
+        if size.saturating_sub(files) > limits::PARTS_BYTES {
+            let detail = format!("must have at most {} bytes of JSON without its files", limits::PARTS_BYTES);
+            faults.push(Fault::body(at, detail));
         }
         (faults.len() == before).then_some(Self(parts))
     }

@@ -13,18 +13,25 @@ pub struct AgentFiles(Vec<String>);
 
 impl AgentFiles {
     pub(in crate::config) fn read(reader: &mut Reader<'_>) -> Self {
-        let text = reader.or_default("AGENT_FILES").to_ascii_lowercase();
-        let types: Vec<String> = match text.as_str() {
+        Self::parse(&reader.or_default("AGENT_FILES")).unwrap_or_else(|| {
+            reader.faults.push(
+                "AGENT_FILES must be none, images, all or a list of media types such as image/png, application/pdf, text/*"
+                    .to_owned(),
+            );
+            Self(Vec::new())
+        })
+    }
+
+    /// Reads `none`, `images`, `all` or a list of media types.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let types: Vec<String> = match text.to_ascii_lowercase().as_str() {
             "none" => Vec::new(),
             "images" => IMAGES.map(str::to_owned).to_vec(),
             "all" => vec!["*/*".to_owned()],
             list => list.split(',').map(|media_type| media_type.trim().to_owned()).collect(),
         };
-        if !types.iter().all(|media_type| is_range(media_type)) {
-            let fault = "AGENT_FILES must be none, images, all or a list of media types such as image/png, application/pdf, text/*";
-            reader.faults.push(fault.to_owned());
-        }
-        Self(types)
+        types.iter().all(|media_type| is_range(media_type)).then_some(Self(types))
     }
 
     /// Whether it takes no files at all.
