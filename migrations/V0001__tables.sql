@@ -108,6 +108,9 @@ create table public.messages (
 create unique index messages_client_id on public.messages (conversation_id, client_id, request_hash)
     where client_id is not null;
 
+-- A message's children, in order: its branches.
+create index messages_children on public.messages (conversation_id, parent_id, seq);
+
 -- One generation of an answer.
 create table public.runs (
     id uuid primary key default uuidv7(),

@@ -10,8 +10,8 @@ alter table public.conversations no force row level security;
 -- A run lies in its user's conversation, as its message does. The answer's parent is the question.
 alter table public.runs
     add column conversation_id uuid not null,
-    -- The client's name of a request for another answer.
-    add column idempotency_key text,
+    -- The client's names of the requests for another answer that began it or joined it.
+    add column idempotency_keys text[] not null default '{}',
     -- The window whose quota it counts towards; null where there was none.
     add column quota_window timestamptz,
     add column ended_at timestamptz,
@@ -19,7 +19,8 @@ alter table public.runs
     add column replayable boolean not null default true,
     add constraint runs_conversation foreign key (user_id, conversation_id)
         references public.conversations (user_id, id) on delete cascade,
-    add constraint runs_ended check ((outcome is null) = (ended_at is null));
+    add constraint runs_ended check ((outcome is null) = (ended_at is null)),
+    add constraint runs_idempotency_keys check (cardinality(idempotency_keys) <= 100);
 
 alter table public.runs force row level security;
 alter table public.conversations force row level security;
@@ -30,8 +31,10 @@ alter table public.runs set (fillfactor = 70);
 
 -- At most one live run in a conversation. This is also all that a search for expired leases has to read.
 create unique index runs_live on public.runs (conversation_id) where outcome is null;
-create unique index runs_idempotency_key on public.runs (conversation_id, idempotency_key)
-    where idempotency_key is not null;
+-- Few runs have a key, and a key belongs to one run: that is decided under the conversation's lock.
+create index runs_with_keys on public.runs (conversation_id) where idempotency_keys <> '{}';
+-- How many answers of a user run.
+create index runs_live_of_user on public.runs (user_id) where outcome is null;
 create index runs_conversation on public.runs (conversation_id, created_at);
 create index runs_to_forget on public.runs (ended_at) where replayable and ended_at is not null;
 
@@ -71,7 +74,7 @@ create trigger messages_written_once
 grant update (parts, content, sources, source_embeddings, metadata, model, usage, status, size, embeddings_size)
     on public.messages to colloquy_app;
 grant select, insert on public.runs to colloquy_app;
-grant update (lease_until, stop_requested_at, outcome, ended_at) on public.runs to colloquy_app;
+grant update (lease_until, stop_requested_at, outcome, ended_at, idempotency_keys) on public.runs to colloquy_app;
 grant select, insert on public.run_chunks to colloquy_app;
 grant select, insert on public.quota_usage to colloquy_app;
 grant update (messages, tokens) on public.quota_usage to colloquy_app;

@@ -235,7 +235,7 @@ begin
             'type', split_part(o.key, ':', 1) || '-end', 'id', substr(o.key, strpos(o.key, ':') + 1)) as frame
         from jsonb_each_text(open_parts) o
     ) end_of;
-    metadata := metadata - '{createdAt,status,parentId,usage,model}'::text[];
+    metadata := metadata - '{id,createdAt,status,parentId,siblings,usage,model}'::text[];
 end
 $$;
 

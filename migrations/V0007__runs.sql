@@ -202,21 +202,26 @@ begin
 end
 $$;
 
--- Asks a conversation's live run to stop. Returns its answer; null: nothing runs.
-create function public.request_stop(p_user uuid, p_id uuid, p_client_id text) returns uuid
+-- Asks a conversation's live run to stop, and returns its answer; null: nothing runs. No line: there is no such conversation.
+create function public.request_stop(p_user uuid, p_id uuid, p_client_id text) returns table (message_id uuid)
 language plpgsql
 set search_path = public, pg_temp
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 as $$
+#variable_conflict use_column
 declare
-    run uuid := live_run(p_user, find_conversation(p_user, p_id, p_client_id));
-    answer_id uuid;
+    conversation uuid := find_conversation(p_user, p_id, p_client_id);
+    run uuid;
 begin
+    if conversation is null then
+        return;
+    end if;
+    run := live_run(p_user, conversation);
     update runs r set stop_requested_at = coalesce(r.stop_requested_at, clock_timestamp())
     where r.user_id = p_user and r.id = run and r.outcome is null
-    returning r.message_id into answer_id;
-    return answer_id;
+    returning r.message_id into message_id;
+    return next;
 end
 $$;
 

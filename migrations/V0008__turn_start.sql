@@ -21,6 +21,89 @@ begin
 end
 $$;
 
+-- A message that a front end names, as it shows it. Where a version was stored under our id of the one that it replaces, the
+-- name means the version that is shown.
+create function public.shown_message(p_user uuid, p_conversation uuid, p_id uuid, p_client_id text) returns uuid
+language plpgsql stable
+set search_path = public, pg_temp
+as $$
+declare
+    message_id uuid;
+begin
+    select k.id into message_id
+    from (
+        select m.id, m.active, true as is_ours, m.seq from messages m
+        where m.user_id = p_user and m.conversation_id = p_conversation and m.id = p_id
+        union all
+        select m.id, m.active, false, m.seq from messages m
+        where m.user_id = p_user and m.conversation_id = p_conversation and m.client_id = p_client_id
+    ) k
+    order by k.active desc, k.is_ours desc, k.seq desc
+    limit 1;
+    return message_id;
+end
+$$;
+
+-- The message that a reader sees last; null where there is none.
+create function public.leaf_of(p_user uuid, p_conversation uuid) returns uuid
+language plpgsql stable
+set search_path = public, pg_temp
+as $$
+declare
+    leaf uuid;
+begin
+    select m.id into leaf from messages m
+    where m.user_id = p_user and m.conversation_id = p_conversation and m.active
+    order by m.seq desc limit 1;
+    return leaf;
+end
+$$;
+
+-- The messages that have a message's parent, itself among them, in order, and its place: `{"ids": […], "index": n}`. Null
+-- where it has no other. At most 50 before it and 50 behind it, so that no message costs more than two short scans.
+create function public.siblings_of(p_user uuid, p_conversation uuid, p_message uuid) returns jsonb
+language plpgsql stable
+set search_path = public, pg_temp
+as $$
+declare
+    most constant integer := 50;
+    own record;
+    before uuid[];
+    behind uuid[];
+begin
+    select m.parent_id, m.seq into own from messages m
+    where m.user_id = p_user and m.conversation_id = p_conversation and m.id = p_message;
+    -- First messages have no parent, and no operator finds both them and others by the index.
+    if own.parent_id is null then
+        select array_agg(s.id order by s.seq) into before from (
+            select m.id, m.seq from messages m
+            where m.user_id = p_user and m.conversation_id = p_conversation and m.parent_id is null and m.seq < own.seq
+                and m.status <> 'in_progress'
+            order by m.seq desc limit most) s;
+        select array_agg(s.id order by s.seq) into behind from (
+            select m.id, m.seq from messages m
+            where m.user_id = p_user and m.conversation_id = p_conversation and m.parent_id is null and m.seq > own.seq
+                and m.status <> 'in_progress'
+            order by m.seq limit most) s;
+    else
+        select array_agg(s.id order by s.seq) into before from (
+            select m.id, m.seq from messages m
+            where m.user_id = p_user and m.conversation_id = p_conversation and m.parent_id = own.parent_id
+                and m.seq < own.seq and m.status <> 'in_progress'
+            order by m.seq desc limit most) s;
+        select array_agg(s.id order by s.seq) into behind from (
+            select m.id, m.seq from messages m
+            where m.user_id = p_user and m.conversation_id = p_conversation and m.parent_id = own.parent_id
+                and m.seq > own.seq and m.status <> 'in_progress'
+            order by m.seq limit most) s;
+    end if;
+    if before is null and behind is null then
+        return null;
+    end if;
+    return jsonb_build_object('ids', before || p_message || behind, 'index', coalesce(cardinality(before), 0));
+end
+$$;
+
 -- Of the messages with either name, one that asks the same, if there is one: the active one, or the newest. `is_same` tells.
 create function public.find_question(
     p_user uuid, p_conversation uuid, p_id uuid, p_client_id text, p_hash bytea, p_parts jsonb,
@@ -89,17 +172,15 @@ language plpgsql
 set search_path = public, pg_temp
 as $$
 declare
-    newest jsonb;
     leaf uuid := p_message;
+    child uuid;
 begin
-    -- Each message's newest child, in one pass: parents have no index.
-    select jsonb_object_agg(m.parent_id, m.id order by m.seq) into newest from messages m
-    where m.user_id = p_user and m.conversation_id = p_conversation and m.parent_id is not null
-        and m.seq > (
-            select t.seq from messages t
-            where t.user_id = p_user and t.conversation_id = p_conversation and t.id = p_message);
-    while newest ? leaf::text loop
-        leaf := newest ->> leaf::text;
+    loop
+        select m.id into child from messages m
+        where m.user_id = p_user and m.conversation_id = p_conversation and m.parent_id = leaf
+        order by m.seq desc limit 1;
+        exit when not found;
+        leaf := child;
     end loop;
     perform make_last(p_user, p_conversation, leaf);
 end
@@ -117,11 +198,13 @@ create type public.turn_plan as (
     anew boolean,
     -- Otherwise a question is to be stored, under this name, …
     name text,
-    -- … as another version of this one; as the next where there is none.
-    version_of uuid
+    -- … behind this message; null is the beginning.
+    parent uuid
 );
 
--- Judges what is asked for: `kind` submit, edit or regenerate, `targetId` and `targetClientId`, `question`, `key`.
+-- Judges what is asked for: `kind` submit, edit or regenerate, `targetId` and `targetClientId`, `question`, `key`, `parent`
+-- (`{"id", "clientId"}`, or `{}` for the beginning; null where none is given), `earlier`: the messages before the question as
+-- the front end shows them, each as `{"id", "clientId"}`.
 create function public.plan_turn(p_user uuid, p_conversation uuid, p_ask jsonb) returns public.turn_plan
 language plpgsql
 set search_path = public, pg_temp
@@ -133,20 +216,33 @@ declare
     asked constant jsonb := nullif(p_ask -> 'question', 'null');
     hash constant bytea := decode(asked ->> 'requestHash', 'hex');
     has_target constant boolean := coalesce(p_ask ->> 'targetId', p_ask ->> 'targetClientId') is not null;
-    target messages;
+    place jsonb := nullif(p_ask -> 'parent', 'null');
+    earlier constant jsonb := coalesce(nullif(p_ask -> 'earlier', 'null'), '[]');
+    given_parent uuid;
+    target record;
     known record;
     repeated record;
 begin
-    if has_target then
-        target := find_message(p_user, p_conversation, (p_ask ->> 'targetId')::uuid, p_ask ->> 'targetClientId');
+    if place <> '{}' then
+        given_parent := shown_message(p_user, p_conversation, (place ->> 'id')::uuid, place ->> 'clientId');
+        if given_parent is null then
+            plan.fault := 'unknown_parent';
+            return plan;
+        end if;
     end if;
+    select m.id, m.client_id, m.parent_id, m.role into target from messages m
+    where m.user_id = p_user and m.conversation_id = p_conversation and m.id = (
+        select shown_message(p_user, p_conversation, (p_ask ->> 'targetId')::uuid, p_ask ->> 'targetClientId'));
 
     if kind = 'regenerate' and key is not null then
         select r.message_id, m.parent_id into repeated
         from runs r join messages m on m.id = r.message_id
-        where r.user_id = p_user and r.conversation_id = p_conversation and r.idempotency_key = key and m.user_id = p_user;
+        where r.user_id = p_user and r.conversation_id = p_conversation and r.idempotency_keys <> '{}'
+            and key = any (r.idempotency_keys) and m.user_id = p_user;
         if found then
-            if target.id is not null and question_of(p_user, p_conversation, target.id) <> repeated.parent_id then
+            if has_target and target.id is null then
+                plan.fault := 'unknown_message';
+            elsif question_of(p_user, p_conversation, target.id) <> repeated.parent_id then
                 plan.fault := 'key_reused';
             else
                 plan.answer := repeated.message_id;
@@ -155,8 +251,11 @@ begin
         end if;
     end if;
 
-    -- A front end that loaded a message without a client's id knows it by ours.
     plan.name := case kind when 'submit' then coalesce(asked ->> 'clientId', key) else asked ->> 'clientId' end;
+    -- A front end may know a message by our id of it.
+    plan.name := coalesce((
+        select m.client_id from messages m
+        where m.user_id = p_user and m.conversation_id = p_conversation and m.id = (asked ->> 'id')::uuid), plan.name);
     known := find_question(
         p_user, p_conversation, (asked ->> 'id')::uuid, plan.name, hash, asked -> 'parts');
 
@@ -167,21 +266,23 @@ begin
             plan.question := known.question;
         elsif known.question is not null then
             -- A retry of an edit that never arrived.
-            target := find_message(p_user, p_conversation, known.question, null);
+            select m.id, m.client_id, m.parent_id, m.role into target from messages m
+            where m.user_id = p_user and m.conversation_id = p_conversation and m.id = known.question;
             kind := 'edit';
         elsif asked is not null then
             -- A retry of a question that never arrived.
             kind := 'submit';
         elsif not has_target then
-            plan.question := question_of(p_user, p_conversation, (
-                select m.id from messages m
-                where m.user_id = p_user and m.conversation_id = p_conversation and m.active
-                order by m.seq desc limit 1));
+            plan.question := question_of(p_user, p_conversation, leaf_of(p_user, p_conversation));
         end if;
         if kind = 'regenerate' then
             plan.anew := true;
             if plan.question is null then
-                plan.fault := case when has_target then 'unknown_target' else 'nothing_to_answer' end;
+                plan.fault := case
+                    when not has_target then 'nothing_to_answer'
+                    when target.id is null then 'unknown_message'
+                    else 'answers_no_question'
+                end;
             end if;
             return plan;
         end if;
@@ -190,19 +291,51 @@ begin
     if kind = 'edit' then
         if target.id is null then
             plan.fault := 'unknown_target';
+            return plan;
         elsif target.role <> 'user' then
             plan.fault := 'target_is_no_question';
+            return plan;
+        elsif place is not null and given_parent is distinct from target.parent_id then
+            plan.fault := 'other_parent';
+            return plan;
         end if;
-        plan.version_of := target.id;
-        plan.name := coalesce(target.client_id, target.id::text);
-        known := find_question(p_user, p_conversation, target.id, plan.name, hash, asked -> 'parts');
-        if known.is_same then
-            plan.question := known.question;
+        plan.parent := target.parent_id;
+        if plan.name is null
+            or plan.name in (target.client_id, target.id::text, p_ask ->> 'targetId', p_ask ->> 'targetClientId')
+        then
+            -- A version under the name of the one that it replaces.
+            plan.name := coalesce(target.client_id, target.id::text);
+            known := find_question(
+                p_user, p_conversation, coalesce((asked ->> 'id')::uuid, (p_ask ->> 'targetId')::uuid, target.id), plan.name,
+                hash, asked -> 'parts');
+            if known.is_same then
+                plan.question := known.question;
+            end if;
+            return plan;
         end if;
-    elsif known.is_same then
+        place := '{}';
+        given_parent := target.parent_id;
+    end if;
+
+    if known.is_same and (place is null or given_parent is not distinct from (
+        select m.parent_id from messages m
+        where m.user_id = p_user and m.conversation_id = p_conversation and m.id = known.question))
+    then
         plan.question := known.question;
     elsif known.question is not null then
         plan.fault := 'client_id_reused';
+    elsif (asked ->> 'isOurs')::boolean then
+        plan.fault := 'unknown_question';
+    elsif place is not null then
+        plan.parent := given_parent;
+    else
+        -- What the front end shows last before the question; what it made up itself isn't stored.
+        for i in reverse jsonb_array_length(earlier) - 1 .. 0 loop
+            plan.parent := shown_message(
+                p_user, p_conversation, (earlier -> i ->> 'id')::uuid, earlier -> i ->> 'clientId');
+            exit when plan.parent is not null;
+        end loop;
+        plan.parent := coalesce(plan.parent, leaf_of(p_user, p_conversation));
     end if;
     return plan;
 end
@@ -285,6 +418,21 @@ begin
 end
 $$;
 
+-- Whether a user has fewer answers that run than `p_most`. Until the transaction's end nobody else learns that of this user, so
+-- that those who ask at once don't all get the last place. A function that died leaves a lease that expires, and counts no more.
+create function public.may_run(p_user uuid, p_most integer) returns boolean
+language plpgsql
+set search_path = public, pg_temp
+as $$
+begin
+    -- The user's row would do as well, but whoever may lock it may change it. Two users with one hash wait for each other.
+    perform pg_advisory_xact_lock(hashtext('colloquy.may_run'), hashtext(p_user::text));
+    return (
+        select count(*) from runs r
+        where r.user_id = p_user and r.outcome is null and r.lease_until >= clock_timestamp()) < p_most;
+end
+$$;
+
 -- Counts a message towards the quota of the running window, unless one of the limits is reached. A null limit is none.
 create function public.take_quota(p_user uuid, p_messages bigint, p_tokens bigint, p_seconds bigint)
 returns table (fits boolean, quota_window timestamptz, messages_left bigint, tokens_left bigint, resets_in double precision)
@@ -315,10 +463,12 @@ end
 $$;
 
 revoke execute on function
-    public.find_message, public.find_question, public.question_of, public.answer_of, public.activate_branch, public.plan_turn,
-    public.prompt_sources, public.turn_history, public.take_quota
+    public.find_message, public.shown_message, public.leaf_of, public.siblings_of, public.find_question, public.question_of,
+    public.answer_of, public.activate_branch, public.plan_turn, public.prompt_sources, public.turn_history,
+    public.may_run, public.take_quota
     from public;
 grant execute on function
-    public.find_message, public.find_question, public.question_of, public.answer_of, public.activate_branch, public.plan_turn,
-    public.prompt_sources, public.turn_history, public.take_quota
+    public.find_message, public.shown_message, public.leaf_of, public.siblings_of, public.find_question, public.question_of,
+    public.answer_of, public.activate_branch, public.plan_turn, public.prompt_sources, public.turn_history,
+    public.may_run, public.take_quota
     to colloquy_app;

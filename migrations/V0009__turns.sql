@@ -6,19 +6,23 @@ set local row_security = off;
 --   joined          a run of an earlier request, whose stream is stored or still being stored
 --   finished        an earlier request's answer, without its stream
 --   turn_running    the conversation's live run is another
+--   turn_stopping   … and was asked to stop
+--   too_many_running
 --   quota_exceeded
 -- or a fault of what was asked. Where nothing was begun, nothing is stored.
 --
 -- At most one run is live in a conversation: that is decided under the conversation's lock, and the index `runs_live` would
 -- refuse a second.
+--
+-- `p_client_id` is null where the conversation is named by one of our ids alone: then none is made.
 create function public.start_turn(
     p_user uuid, p_issuer_id text, p_subject text, p_id uuid, p_client_id text, p_title text, p_ask jsonb,
-    p_lease double precision, p_history jsonb, p_quota_messages bigint,
-    p_quota_tokens bigint, p_quota_seconds bigint, p_most_bytes integer)
+    p_lease double precision, p_history jsonb, p_quota_messages bigint, p_quota_tokens bigint, p_quota_seconds bigint,
+    p_quota_running integer, p_most_bytes integer)
 returns table (
     outcome text, run_id uuid, conversation_id uuid, made boolean, title text, message_id uuid, question_id uuid,
-    created_at timestamptz, history jsonb, messages_left bigint, tokens_left bigint, resets_in double precision,
-    answer public.messages)
+    created_at timestamptz, left_id uuid, siblings jsonb, question_siblings jsonb, history jsonb, messages_left bigint,
+    tokens_left bigint, resets_in double precision, answer public.messages)
 language plpgsql
 set search_path = public, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -28,13 +32,13 @@ declare
     conversation uuid;
     asked constant jsonb := nullif(p_ask -> 'question', 'null');
     plan turn_plan;
-    live uuid;
-    live_answer uuid;
+    live_id uuid;
+    live record;
+    leaf uuid;
     answer_id uuid;
     begun_at timestamptz := clock_timestamp();
     quota record;
     is_active boolean;
-    parent uuid;
     last bigint;
     question_size integer;
     stored integer := 1;
@@ -43,7 +47,7 @@ begin
     for attempt in 1 .. 3 loop
         conversation := find_conversation(p_user, p_id, p_client_id);
         if conversation is null then
-            if asked is null or p_ask ->> 'kind' = 'edit' then
+            if asked is null or p_ask ->> 'kind' = 'edit' or p_client_id is null then
                 outcome := 'unknown_conversation';
                 return next;
                 return;
@@ -63,8 +67,9 @@ begin
         raise exception 'a conversation was deleted while it was made again' using errcode = 'serialization_failure';
     end if;
 
-    live := live_run(p_user, conversation);
-    select r.message_id into live_answer from runs r where r.user_id = p_user and r.id = live;
+    live_id := live_run(p_user, conversation);
+    select r.id, r.message_id, r.stop_requested_at, r.idempotency_keys into live from runs r
+    where r.user_id = p_user and r.id = live_id;
     plan := plan_turn(p_user, conversation, p_ask);
     outcome := plan.fault;
     answer_id := plan.answer;
@@ -72,13 +77,23 @@ begin
         if plan.anew then
             -- One that is being answered isn't answered twice.
             select m.id into answer_id from messages m
-            where m.user_id = p_user and m.id = live_answer and m.parent_id = plan.question;
+            where m.user_id = p_user and m.id = live.message_id and m.parent_id = plan.question;
+            if found and p_ask ->> 'key' is not null then
+                -- Its retry after the answer's end gets this answer, too.
+                if cardinality(live.idempotency_keys) >= 100 then
+                    answer_id := null;
+                    outcome := 'turn_running';
+                else
+                    update runs r set idempotency_keys = r.idempotency_keys || (p_ask ->> 'key')
+                    where r.user_id = p_user and r.id = live.id;
+                end if;
+            end if;
         else
             answer_id := answer_of(p_user, conversation, plan.question);
             select m.active into is_active from messages m where m.user_id = p_user and m.id = plan.question;
-            if p_ask ->> 'kind' <> 'submit' and not is_active and answer_id is distinct from live_answer then
+            if p_ask ->> 'kind' <> 'submit' and not is_active and answer_id is distinct from live.message_id then
                 -- An edit back to a version that was left.
-                if live is not null then
+                if live.id is not null then
                     outcome := 'turn_running';
                 elsif answer_id is not null then
                     perform activate_branch(p_user, conversation, plan.question);
@@ -93,11 +108,12 @@ begin
         outcome := case when found then 'joined' else 'finished' end;
         select m.* into answer from messages m where m.user_id = p_user and m.id = answer_id;
         message_id := answer_id;
+        siblings := siblings_of(p_user, conversation, answer_id);
         return next;
         return;
     end if;
-    if outcome is null and live is not null then
-        outcome := 'turn_running';
+    if outcome is null and live.id is not null then
+        outcome := case when live.stop_requested_at is null then 'turn_running' else 'turn_stopping' end;
     end if;
 
     if outcome is null and plan.question is null then
@@ -108,6 +124,9 @@ begin
         elsif question_size > p_most_bytes then
             outcome := 'too_large';
         end if;
+    end if;
+    if outcome is null and p_quota_running is not null and not may_run(p_user, p_quota_running) then
+        outcome := 'too_many_running';
     end if;
     if outcome is null and coalesce(p_quota_messages, p_quota_tokens) is not null then
         select q.* into quota from take_quota(p_user, p_quota_messages, p_quota_tokens, p_quota_seconds) q;
@@ -130,36 +149,40 @@ begin
 
     -- Under the lock: `now()` is the time before the wait.
     begun_at := clock_timestamp();
+    leaf := leaf_of(p_user, conversation);
     question_id := plan.question;
     if question_id is null then
-        select m.id into parent from messages m
-        where m.user_id = p_user and m.conversation_id = conversation and m.active
-        order by m.seq desc limit 1;
-        if plan.version_of is not null then
-            select m.parent_id into parent from messages m where m.user_id = p_user and m.id = plan.version_of;
-            perform make_last(p_user, conversation, parent);
+        if plan.parent is distinct from leaf then
+            left_id := leaf;
+            perform make_last(p_user, conversation, plan.parent);
         end if;
         insert into messages (
             conversation_id, user_id, seq, client_id, request_hash, parent_id, role, parts, content, metadata, origin,
             size, created_at)
         values (
             conversation, p_user, last + 1, plan.name,
-            case when plan.name is not null then decode(asked ->> 'requestHash', 'hex') end, parent, 'user',
+            case when plan.name is not null then decode(asked ->> 'requestHash', 'hex') end, plan.parent,
+            'user',
             asked -> 'parts', asked ->> 'content', asked -> 'metadata', 'client', question_size, begun_at)
         returning id into question_id;
         stored := 2;
-    else
+    elsif question_id is distinct from leaf then
+        left_id := leaf;
         perform make_last(p_user, conversation, question_id);
     end if;
+    -- The answer's time is its own, and behind the question's.
+    begun_at := greatest(clock_timestamp(), begun_at + interval '1 microsecond');
     insert into messages (
         conversation_id, user_id, seq, parent_id, role, parts, content, status, origin, size, created_at)
     values (
         conversation, p_user, last + stored, question_id, 'assistant', '[]', '', 'in_progress', 'relay',
         message_size('[]', '', '[]', '{}', null, null, null), begun_at)
     returning id into answer_id;
-    insert into runs (user_id, conversation_id, message_id, idempotency_key, quota_window, lease_until)
+    insert into runs (user_id, conversation_id, message_id, idempotency_keys, quota_window, lease_until)
     values (
-        p_user, conversation, answer_id, case when p_ask ->> 'kind' = 'regenerate' then p_ask ->> 'key' end,
+        p_user, conversation, answer_id,
+        case when p_ask ->> 'kind' = 'regenerate' and p_ask ->> 'key' is not null
+            then array[p_ask ->> 'key'] else '{}' end,
         quota.quota_window, clock_timestamp() + make_interval(secs => p_lease))
     returning id into run_id;
     update conversations c
@@ -171,6 +194,8 @@ begin
     conversation_id := conversation;
     message_id := answer_id;
     created_at := begun_at;
+    siblings := siblings_of(p_user, conversation, answer_id);
+    question_siblings := siblings_of(p_user, conversation, question_id);
     history := turn_history(p_user, conversation, question_id, last + stored, plan.question is null, p_history);
     return next;
 end
@@ -211,7 +236,7 @@ create function public.chat_page(
 returns table (
     id uuid, conversation_id uuid, client_id text, parent_id uuid, seq bigint, active boolean, role text, status text,
     origin text, parts jsonb, content text, sources jsonb, metadata jsonb, model text, usage jsonb,
-    created_at timestamptz, found bigint)
+    created_at timestamptz, siblings jsonb, found bigint)
 language plpgsql
 set search_path = public, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -245,7 +270,8 @@ begin
     p_limit := fitting(p_sizes, p_limit, p_most_bytes);
     return query
         select m.id, m.conversation_id, m.client_id, m.parent_id, m.seq, m.active, m.role, m.status, m.origin, m.parts,
-            m.content, m.sources, m.metadata, m.model, m.usage, m.created_at, p_found
+            m.content, m.sources, m.metadata, m.model, m.usage, m.created_at,
+            siblings_of(p_user, p_conversation, m.id), p_found
         from messages m
         where m.user_id = p_user and m.conversation_id = p_conversation and m.active and m.status <> 'in_progress'
             and m.seq < p_from

@@ -161,6 +161,22 @@ impl<Id: From<Uuid>> Ref<Id> {
     }
 }
 
+impl Ref<MessageId> {
+    /// Whether the text has the form of our ids, and so is no name that a client may give.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.id.is_some_and(|id| id.uuid().get_version_num() == 7)
+    }
+}
+
+impl Ref<ConversationId> {
+    /// Whether the text has the form of our ids, and so is no name that a client may give.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.id.is_some_and(|id| id.uuid().get_version_num() == 7)
+    }
+}
+
 impl<Id> From<Id> for Ref<Id> {
     fn from(id: Id) -> Self {
         Self { id: Some(id), client_id: None }

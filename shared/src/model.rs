@@ -23,14 +23,14 @@ pub use conversation::{
 pub use data_url::DataUrl;
 pub use message::{Appended, Branch, Message, MessageFilter, Origin, Role, Status};
 pub use new_message::{NewMessage, NewMessages, Parent, Part};
-pub use new_turn::{Ask, Question, Turn};
+pub use new_turn::{Ask, Place, Question, Turn};
 pub use page::{BadCursor, ConversationCursor, Cursor, MessageCursor, Order, Page, PageSize};
 pub(crate) use source::is_web_url;
 pub use source::{NewSources, Source};
 pub(crate) use text::cut;
 pub use turn::{
-    Ended, Ending, FoundRun, HistoryMessage, Quota, QuotaState, RunChunk, RunPage, RunState, StartedTurn, TurnRules,
-    TurnStart,
+    ChatMessage, Ended, Ending, FoundRun, HistoryMessage, Quota, QuotaState, RunChunk, RunPage, RunState, Siblings,
+    StartedTurn, TurnRules, TurnStart,
 };
 
 /// The SHA-256 of a request's content, in hexadecimal. Objects are hashed with their members sorted, so that a repeated

@@ -19,11 +19,13 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, header};
 use serde::Serialize;
 
-use crate::model::Message;
+use crate::model::ChatMessage;
 
 pub use chunk::Chunk;
 pub use field::{BadChunk, FinishReason, InputEncoding, ProviderMetadata};
-pub use message::{UiMessage, UiRole, finish_metadata, note_finish_reason, start_metadata};
+pub use message::{
+    COMPUTED, UiMessage, UiRole, finish_metadata, note_completed, note_finish_reason, start_metadata, turn_metadata,
+};
 pub use parts::{OpenParts, merge};
 pub use replay::of_message;
 
@@ -56,7 +58,7 @@ pub fn frame(frame: &impl Serialize) -> Bytes {
 
 /// A stored answer's whole stream.
 #[must_use]
-pub fn whole(answer: &Message) -> Bytes {
+pub fn whole(answer: &ChatMessage) -> Bytes {
     let mut stream = Vec::new();
     for stored in of_message(answer) {
         stream.extend_from_slice(&frame(&stored));

@@ -7,6 +7,7 @@ mod files;
 mod followers;
 mod front_end;
 mod outcomes;
+mod places;
 mod quotas;
 mod replays;
 mod starts;

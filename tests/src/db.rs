@@ -19,6 +19,7 @@ mod schema;
 mod sizes;
 mod sweep;
 mod turn_branches;
+mod turn_places;
 mod turns;
 mod versions;
 mod walls;

@@ -46,7 +46,7 @@ pub(crate) async fn reply_chat(
             let limits = rate_limit(&rules.quota, started.quota.as_ref());
             let question = turn.ask.question().map(|question| question.content.clone()).unwrap_or_default();
             let asked = Asked { caller, token, conversation_id: turn.conversation_id, question };
-            (limits, EventStream(relay.answer(asked, started, deadline)?)).into_response()
+            (limits, EventStream(relay.answer(asked, *started, deadline)?)).into_response()
         }
         TurnStart::Joined(run) => (replayed(true), EventStream(relay.follow(caller, run, deadline))).into_response(),
         TurnStart::Finished(answer) => (replayed(true), EventStream(ui_stream::whole(&answer).into())).into_response(),

@@ -26,7 +26,7 @@ pub struct Stopping {
 
 /// Stops the answer that is being written, wherever it runs, within a second; what was written stays.
 ///
-/// Nothing is being written, or there is no such chat: 204.
+/// Nothing is being written: 204.
 #[utoipa::path(
     post, path = "/v1/chat/{id}/stop", operation_id = "stop-chat", tag = "chat",
     params(("id" = String, Path, description = "The conversation's id, or its `clientId`")),
@@ -38,7 +38,8 @@ pub(crate) async fn stop_chat(
     Path(id): Path<ConversationRef>,
     _: Input,
 ) -> Result<Response, Error> {
-    Ok(match db.as_user(&caller).request_stop(&id).await? {
+    let stopping = db.as_user(&caller).request_stop(&id).await?;
+    Ok(match stopping.ok_or(Error::not_found("conversation"))? {
         Some(message_id) => (StatusCode::ACCEPTED, Json(Stopping { message_id })).into_response(),
         None => StatusCode::NO_CONTENT.into_response(),
     })

@@ -26,6 +26,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("CHAT_DISCONNECT", "finish", "When the reader is gone: `finish` the answer, or `stop` it"),
     setting("QUOTA_MESSAGES", "none", "Answers that a user may ask for in a window"),
     setting("QUOTA_TOKENS", "none", "Tokens that a user may use in a window, as the agent counts them"),
+    setting("QUOTA_RUNNING", "5", "Answers that a user may have running at a time").within(1, 1000),
     setting("QUOTA_WINDOW_SECONDS", "86400", "The window's length; windows follow each other since 1970, in UTC")
         .within(1, 31 * 86_400),
 ];
@@ -69,6 +70,7 @@ impl ChatConfig {
             quota: Quota {
                 messages: reader.optional_number("QUOTA_MESSAGES", 1, u32::MAX.into()),
                 tokens: reader.optional_number("QUOTA_TOKENS", 1, u64::MAX >> 1),
+                running: u32::try_from(reader.number("QUOTA_RUNNING", 1, 1000)).ok(),
                 window: reader.seconds("QUOTA_WINDOW_SECONDS"),
             },
         }

@@ -62,17 +62,19 @@ impl UserDb<'_> {
         }))
     }
 
-    /// Asks the running answer of a conversation to stop, wherever it runs. `None`: nothing runs.
-    pub async fn request_stop(&self, name: &ConversationRef) -> Result<Option<MessageId>, Error> {
+    /// Asks the running answer of a conversation to stop, wherever it runs. `Some(None)`: nothing runs. `None`: there is no
+    /// such conversation.
+    #[allow(clippy::option_option, reason = "no conversation isn't the same as one in which nothing runs")]
+    pub async fn request_stop(&self, name: &ConversationRef) -> Result<Option<Option<MessageId>>, Error> {
         let (id, client_id) = parts(name);
         let stop = Statement {
             sql: REQUEST_STOP,
             params: &[(&self.user(), Type::UUID), (&id, Type::UUID), (&client_id, Type::TEXT)],
         };
         let [rows] = self.write([stop]).await?;
-        let row = rows.first().ok_or_else(|| Error::internal("request_stop gave no row"))?;
+        let Some(row) = rows.first() else { return Ok(None) };
         let message: Option<uuid::Uuid> = row.try_get("message_id").map_err(unreadable)?;
-        Ok(message.map(MessageId::from))
+        Ok(Some(message.map(MessageId::from)))
     }
 
     /// The run of a conversation whose stream can be followed: the running one, or the last if it ended less than `replay`

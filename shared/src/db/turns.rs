@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::time::{Instant, sleep};
 use tokio_postgres::Row;
 use tokio_postgres::types::{Json, Type};
 
@@ -15,19 +16,38 @@ use super::pipeline::Statement;
 use crate::error::{Code, Error, Fault};
 use crate::id::{ClientId, ConversationRef, MessageId, MessageRef};
 use crate::model::{
-    Ask, Cursor, FoundRun, HistoryMessage, Message, MessageCursor, Metadata, Page, PageSize, Question, QuotaState,
-    StartedTurn, Title, Turn, TurnRules, TurnStart, limits,
+    Ask, ChatMessage, Cursor, FoundRun, HistoryMessage, Message, MessageCursor, Metadata, Page, PageSize, Place,
+    Question, QuotaState, Siblings, StartedTurn, Title, Turn, TurnRules, TurnStart, limits,
 };
 
 const START: &str = include_str!("turns/start.sql");
 const ACTIVATE: &str = include_str!("turns/activate.sql");
 const PAGE: &str = include_str!("turns/page.sql");
 
+/// How long a question waits for the end of an answer that was asked to stop, and how often it looks.
+const STOPPING: Duration = Duration::from_secs(2);
+const STOPPING_POLL: Duration = Duration::from_millis(100);
+
 impl UserDb<'_> {
     /// Begins a turn, or answers with what an earlier request began. Where it can't begin, nothing is stored: another
-    /// answer is being written, a quota is used up, or what the turn names isn't there.
+    /// answer is being written, a quota is used up, or what the turn names isn't there. An answer that was asked to stop is
+    /// waited for: who presses stop and asks again at once shouldn't be told to come back.
     pub async fn start_turn(&self, turn: &Turn, rules: &TurnRules) -> Result<TurnStart, Error> {
+        let until = Instant::now() + STOPPING;
+        loop {
+            match self.try_start(turn, rules).await? {
+                Some(start) => return Ok(start),
+                None if Instant::now() + STOPPING_POLL < until => sleep(STOPPING_POLL).await,
+                None => return Err(turn_running()),
+            }
+        }
+    }
+
+    /// Tries to begin a turn. `None`: the answer that is being written was asked to stop.
+    async fn try_start(&self, turn: &Turn, rules: &TurnRules) -> Result<Option<TurnStart>, Error> {
         let (id, _) = parts(&turn.conversation);
+        // No conversation of the client's has a name in the form of our ids, and none is made.
+        let client_id = (!turn.conversation.is_ours()).then(|| turn.conversation_id.as_str());
         let title = turn.ask.question().and_then(Question::title);
         let start = Statement {
             sql: START,
@@ -36,7 +56,7 @@ impl UserDb<'_> {
                 (&self.caller.issuer_id(), Type::TEXT),
                 (&self.caller.subject(), Type::TEXT),
                 (&id, Type::UUID),
-                (&turn.conversation_id.as_str(), Type::TEXT),
+                (&client_id, Type::TEXT),
                 (&title.as_ref().map(Title::as_str), Type::TEXT),
                 (&Json(AskRow::new(turn)), Type::JSONB),
                 (&rules.lease.as_secs_f64(), Type::FLOAT8),
@@ -44,6 +64,7 @@ impl UserDb<'_> {
                 (&rules.quota.messages.map(wide), Type::INT8),
                 (&rules.quota.tokens.map(wide), Type::INT8),
                 (&wide(rules.quota.window.as_secs().max(1)), Type::INT8),
+                (&rules.quota.running.map(|most| i32::try_from(most).unwrap_or(i32::MAX)), Type::INT4),
                 (&most_bytes(), Type::INT4),
             ],
         };
@@ -85,7 +106,7 @@ impl UserDb<'_> {
         name: &ConversationRef,
         size: PageSize,
         cursor: Option<MessageCursor>,
-    ) -> Result<Option<Page<Message>>, Error> {
+    ) -> Result<Option<Page<ChatMessage>>, Error> {
         let (id, client_id) = parts(name);
         let page = Statement {
             sql: PAGE,
@@ -104,9 +125,9 @@ impl UserDb<'_> {
         let Some(found) = first.try_get::<_, Option<i64>>("found").map_err(unreadable)? else {
             return Ok(Some(Page { data: Vec::new(), next_cursor: None }));
         };
-        let mut data: Vec<Message> = rows.iter().map(message).collect::<Result<_, _>>().map_err(unreadable)?;
+        let mut data: Vec<ChatMessage> = rows.iter().map(chat_message).collect::<Result<_, _>>().map_err(unreadable)?;
         let more = usize::try_from(found).is_ok_and(|found| found > data.len());
-        let next_cursor = data.last().filter(|_| more).map(|last| MessageCursor(last.seq).encode());
+        let next_cursor = data.last().filter(|_| more).map(|last| MessageCursor(last.message.seq).encode());
         data.reverse();
         Ok(Some(Page { data, next_cursor }))
     }
@@ -118,9 +139,29 @@ impl UserDb<'_> {
 struct AskRow<'a> {
     kind: &'static str,
     target_id: Option<MessageId>,
-    target_client_id: Option<&'a ClientId>,
+    target_client_id: Option<&'a str>,
     question: Option<QuestionRow<'a>>,
     key: Option<&'a ClientId>,
+    /// Empty where the question is to be the first.
+    parent: Option<NameRow<'a>>,
+    earlier: Vec<NameRow<'a>>,
+}
+
+/// A message as a client names it.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NameRow<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<MessageId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<&'a str>,
+}
+
+impl<'a> NameRow<'a> {
+    /// A text that can name nothing is looked up as an empty one: left out, it would pass for no name at all.
+    fn new(name: &'a MessageRef) -> Self {
+        Self { id: name.id, client_id: Some(name.client_id.as_ref().map_or("", ClientId::as_str)) }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -128,6 +169,8 @@ struct AskRow<'a> {
 struct QuestionRow<'a> {
     /// The client's id, where it is one of ours: what was stored without a client's id is shown under it.
     id: Option<MessageId>,
+    /// Whether it has the form of our ids: nothing is stored under such a name.
+    is_ours: bool,
     client_id: Option<&'a ClientId>,
     parts: &'a [Value],
     content: &'a str,
@@ -142,8 +185,11 @@ impl<'a> AskRow<'a> {
             Ask::Edit { target, .. } => ("edit", Some(target)),
             Ask::Regenerate { target, .. } => ("regenerate", target.as_ref()),
         };
+        let target = target.map(NameRow::new).unwrap_or_default();
+        let name_of = |question: &Question| question.client_id.as_ref().map(|id| MessageRef::parse(id.as_str()));
         let question = turn.ask.question().map(|question| QuestionRow {
-            id: question.client_id.as_ref().and_then(|id| MessageRef::parse(id.as_str()).id),
+            id: name_of(question).and_then(|name| name.id),
+            is_ours: name_of(question).is_some_and(|name| name.is_ours()),
             client_id: question.client_id.as_ref(),
             parts: &question.parts,
             content: &question.content,
@@ -152,30 +198,50 @@ impl<'a> AskRow<'a> {
         });
         Self {
             kind,
-            target_id: target.and_then(|target| target.id),
-            target_client_id: target.and_then(|target| target.client_id.as_ref()),
+            target_id: target.id,
+            target_client_id: target.client_id,
             question,
             key: turn.key.as_ref(),
+            parent: match &turn.place {
+                Place::Root => Some(NameRow::default()),
+                Place::Behind(name) => Some(NameRow::new(name)),
+                Place::Shown(_) => None,
+            },
+            earlier: match &turn.place {
+                Place::Shown(names) => names.iter().map(NameRow::new).collect(),
+                Place::Root | Place::Behind(_) => Vec::new(),
+            },
         }
     }
 }
 
-fn read_start(row: &Row, turn: &Turn, rules: &TurnRules) -> Result<TurnStart, Error> {
+fn read_start(row: &Row, turn: &Turn, rules: &TurnRules) -> Result<Option<TurnStart>, Error> {
     let outcome: &str = row.try_get("outcome").map_err(unreadable)?;
-    match outcome {
-        "started" => started(row, turn).map(TurnStart::Started).map_err(unreadable),
+    let start = match outcome {
+        "started" => started(row, turn).map(|started| TurnStart::Started(Box::new(started))).map_err(unreadable),
         "joined" => Ok(TurnStart::Joined(FoundRun {
             run: row.try_get::<_, uuid::Uuid>("run_id").map_err(unreadable)?.into(),
             message: row.try_get::<_, uuid::Uuid>("message_id").map_err(unreadable)?.into(),
         })),
-        "finished" => message(row).map(|message| TurnStart::Finished(Box::new(message))).map_err(unreadable),
+        "finished" => chat_message(row).map(|message| TurnStart::Finished(Box::new(message))).map_err(unreadable),
         "turn_running" => Err(turn_running()),
+        "turn_stopping" => return Ok(None),
+        "too_many_running" => Err(too_many_running(rules)),
         "quota_exceeded" => {
             let state = quota_state(row).map_err(unreadable)?;
             Err(state.map_or_else(|| Error::internal("a quota without a state"), |state| quota_exceeded(rules, state)))
         }
         fault => Err(refused(fault)),
-    }
+    };
+    start.map(Some)
+}
+
+fn chat_message(row: &Row) -> Result<ChatMessage, tokio_postgres::Error> {
+    Ok(ChatMessage { message: message(row)?, siblings: siblings(row, "siblings")? })
+}
+
+fn siblings(row: &Row, column: &str) -> Result<Option<Siblings>, tokio_postgres::Error> {
+    Ok(row.try_get::<_, Option<Json<Siblings>>>(column)?.map(|siblings| siblings.0))
 }
 
 /// How much of a conversation a prompt has room for, as the database's function takes it.
@@ -237,6 +303,9 @@ fn started(row: &Row, turn: &Turn) -> Result<StartedTurn, tokio_postgres::Error>
         message: id("message_id")?.into(),
         question: id("question_id")?.into(),
         created_at: row.try_get("created_at")?,
+        left: row.try_get::<_, Option<uuid::Uuid>>("left_id")?.map(MessageId::from),
+        siblings: siblings(row, "siblings")?,
+        question_siblings: siblings(row, "question_siblings")?,
         history: history.into_iter().map(|row| row.with_parts_of(turn)).collect(),
         quota: quota_state(row)?,
     })
@@ -260,6 +329,16 @@ fn turn_running() -> Error {
         Code::TurnRunning,
         "An answer is still being written in this conversation. Stop it, or wait for its end; nothing was stored.",
     )
+    .with_header("retry-after", "1")
+}
+
+fn too_many_running(rules: &TurnRules) -> Error {
+    let most = rules.quota.running.unwrap_or_default();
+    let detail = format!(
+        "As many answers are being written for you as may be at a time: {most}. Stop one, or wait for its end; nothing \
+         was stored."
+    );
+    Error::new(Code::QuotaExceeded, detail).with_header("retry-after", "1")
 }
 
 fn quota_exceeded(rules: &TurnRules, state: QuotaState) -> Error {
@@ -280,15 +359,28 @@ fn refused(fault: &str) -> Error {
         faults: vec![Fault::body(pointer, detail)],
         ..Error::new(Code::IdempotencyKeyReused, what)
     };
+    let unknown = |pointer: &str| Error {
+        faults: vec![Fault::body(pointer, "is no message of this conversation")],
+        ..Error::not_found("message")
+    };
     match fault {
         "unknown_conversation" => Error::not_found("conversation"),
-        "unknown_target" => invalid("/messageId", "is no message of this conversation, or answers no question"),
+        "unknown_message" => unknown("/messageId"),
+        "unknown_parent" => unknown("/parentId"),
+        "unknown_question" => invalid(
+            "/messages",
+            "ends with a question whose id has the form of our ids, and is none of this conversation",
+        ),
+        "other_parent" => invalid("/parentId", "is not the parent of the message that messageId names"),
+        "unknown_target" => invalid("/messageId", "is no message of this conversation"),
+        "answers_no_question" => invalid("/messageId", "answers no question"),
         "target_is_no_question" => invalid("/messageId", "is no question: only what the user wrote can be edited"),
         "nothing_to_answer" => invalid("/messages", "is missing, and the conversation has no question"),
         "client_id_reused" => reused(
             "/messages",
-            "The question's id was used before, with other content. Nothing was stored; an edit names it in messageId.",
-            "ends with a question whose id was used before, with other content",
+            "The question's id was used before, with other content or another parent. Nothing was stored; an edit names it \
+             in messageId.",
+            "ends with a question whose id was used before, with other content or another parent",
         ),
         "key_reused" => reused(
             "/messageId",

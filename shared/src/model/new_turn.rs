@@ -21,8 +21,22 @@ pub struct Turn {
     pub conversation_id: ClientId,
     /// What is to be answered.
     pub ask: Ask,
+    /// Where a new question belongs.
+    pub place: Place,
     /// The request's `Idempotency-Key`.
     pub key: Option<ClientId>,
+}
+
+/// Where a new question belongs.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// At the beginning.
+    Root,
+    /// Behind this message.
+    Behind(MessageRef),
+    /// Behind the last of these that is stored: the messages that the front end shows before the question. Where none is,
+    /// behind the conversation's last message.
+    Shown(Vec<MessageRef>),
 }
 
 /// What is to be answered.
@@ -124,7 +138,8 @@ impl FromJson for Turn {
         let id = object.required::<ClientId>("id", faults);
         let trigger = object.optional::<Trigger>("trigger", faults).unwrap_or(Trigger::Submit);
         let target = object.optional::<String>("messageId", faults).map(|text| MessageRef::parse(&text));
-        let (pointer, last) = last_message(&mut object, faults);
+        let parent = object.nullable::<String>("parentId", faults);
+        let (pointer, last, earlier) = last_message(&mut object, faults);
         let question = last.and_then(|message| match message.get("role") {
             Some(Value::String(role)) if role == "user" => question(message, &pointer, faults),
             _ if trigger == Trigger::Regenerate => None,
@@ -152,31 +167,44 @@ impl FromJson for Turn {
             conversation: ConversationRef::parse(conversation_id.as_str()),
             conversation_id,
             ask: ask?,
+            place: match parent {
+                Some(None) => Place::Root,
+                Some(Some(parent)) => Place::Behind(MessageRef::parse(&parent)),
+                None => Place::Shown(earlier),
+            },
             key: None,
         })
     }
 }
 
-/// The last message, and where it stands: `message`, or the last of `messages`.
-fn last_message(object: &mut Object<'_>, faults: &mut Vec<Fault>) -> (String, Option<Map<String, Value>>) {
+/// The most messages before the question whose names are looked up. A page has fewer that aren't stored.
+const EARLIER: usize = 1000;
+
+/// The last message, and where it stands: `message`, or the last of `messages`; and the names of those before it.
+fn last_message(
+    object: &mut Object<'_>,
+    faults: &mut Vec<Fault>,
+) -> (String, Option<Map<String, Value>>, Vec<MessageRef>) {
     if let Some(message) = object.optional("message", faults) {
-        return (object.pointer("message"), Some(message));
+        return (object.pointer("message"), Some(message), Vec::new());
     }
     let pointer = object.pointer("messages");
     match object.take("messages") {
-        None | Some(Value::Null) => (pointer, None),
+        None | Some(Value::Null) => (pointer, None, Vec::new()),
         Some(Value::Array(mut messages)) => {
             let at = format!("{pointer}/{}", messages.len().saturating_sub(1));
             let Some(last) = messages.pop() else {
                 faults.push(Fault::body(&pointer, "is empty"));
-                return (pointer, None);
+                return (pointer, None, Vec::new());
             };
             let last = Map::from_json(last, &at, faults);
-            (at, last)
+            let earlier = &messages[messages.len().saturating_sub(EARLIER)..];
+            let names = earlier.iter().filter_map(|message| Some(MessageRef::parse(message.get("id")?.as_str()?)));
+            (at, last, names.collect())
         }
         Some(_) => {
             faults.push(Fault::body(&pointer, "must be an array"));
-            (pointer, None)
+            (pointer, None, Vec::new())
         }
     }
 }
@@ -193,7 +221,8 @@ fn question(message: Map<String, Value>, at: &str, faults: &mut Vec<Fault>) -> O
 }
 
 /// The members that a `UIMessage`'s metadata have of ours.
-pub(crate) const SHOWN: [&str; 5] = ["createdAt", "status", "parentId", "usage", "model"];
+pub(crate) const SHOWN: [&str; 10] =
+    ["id", "createdAt", "completedAt", "status", "parentId", "siblings", "branch", "usage", "model", "finishReason"];
 
 /// What made the front end send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -257,10 +286,33 @@ mod tests {
     }
 
     #[test]
+    fn where_a_question_belongs() {
+        let place = |value| read(value).unwrap_or_else(|faults| panic!("{faults:?}")).place;
+        let lean = |parent| json!({"id": "c", "message": user("b", "Hm"), "parentId": parent});
+        assert!(matches!(place(lean(Value::Null)), Place::Root));
+        assert!(matches!(place(lean("a".into())), Place::Behind(name) if name.client_id.is_some()));
+        let shown = |value| match place(value) {
+            Place::Shown(names) => {
+                names.into_iter().filter_map(|name| Some(name.client_id?.as_str().to_owned())).collect()
+            }
+            other => vec![format!("{other:?}")],
+        };
+        assert_eq!(shown(json!({"id": "c", "message": user("b", "Hm")})), [""; 0]);
+        let messages = json!([{"id": "a"}, 7, {"id": {}, "parts": "odd"}, {"id": "z"}, user("b", "Hm")]);
+        assert_eq!(shown(json!({"id": "c", "messages": messages})), ["a", "z"]);
+        let mut long: Vec<Value> = (0..5000).map(|n| json!({"id": n.to_string()})).collect();
+        long.push(user("b", "Hm"));
+        assert_eq!(shown(json!({"id": "c", "messages": long})).len(), EARLIER);
+    }
+
+    #[test]
     fn every_fault_is_told() {
         let faults = |value| read(value).expect_err("faults").into_iter().map(|(at, _)| at).collect::<Vec<_>>();
         assert_eq!(faults(json!({})), ["/id", "/messages"]);
-        assert_eq!(faults(json!({"id": "a b", "trigger": "x", "messages": []})), ["/id", "/trigger", "/messages"]);
+        assert_eq!(
+            faults(json!({"id": "a b", "trigger": "x", "parentId": 7, "messages": []})),
+            ["/id", "/trigger", "/parentId", "/messages"]
+        );
         let answer = json!({"role": "assistant", "parts": []});
         assert_eq!(faults(json!({"id": "a", "messages": [user("a", "Hi"), answer]})), ["/messages/1/role"]);
         let bare = json!({"role": "user", "id": 7, "parts": [{"type": "text"}]});

@@ -31,6 +31,8 @@ pub struct Quota {
     pub messages: Option<u64>,
     /// Tokens, as the agent counts them; none is no limit.
     pub tokens: Option<u64>,
+    /// Answers that run at a time; none is no limit.
+    pub running: Option<u32>,
     /// The window's length. Windows follow each other since 1970.
     pub window: Duration,
 }
@@ -67,11 +69,11 @@ pub struct QuotaState {
 #[derive(Debug)]
 pub enum TurnStart {
     /// It has begun: the caller runs it.
-    Started(StartedTurn),
+    Started(Box<StartedTurn>),
     /// An earlier request began it, and its stream is stored or still being stored: follow that.
     Joined(FoundRun),
     /// An earlier request began it and it ended; only the answer is left of its stream.
-    Finished(Box<Message>),
+    Finished(Box<ChatMessage>),
 }
 
 /// A turn that has begun.
@@ -91,10 +93,34 @@ pub struct StartedTurn {
     pub question: MessageId,
     /// When the answer was begun.
     pub created_at: Timestamp,
+    /// The message that a reader saw last and sees no more, where the turn began another branch.
+    pub left: Option<MessageId>,
+    /// The answer among the other answers to its question.
+    pub siblings: Option<Siblings>,
+    /// The question among those that have its parent.
+    pub question_siblings: Option<Siblings>,
     /// What the agent is given: oldest first, the question last.
     pub history: Vec<HistoryMessage>,
     /// What the user has left, where there is a quota.
     pub quota: Option<QuotaState>,
+}
+
+/// Messages that have one parent, and which of them this is: the branches between which a reader can choose.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Siblings {
+    /// Their ids, in order; at most 50 before this one and 50 behind it.
+    pub ids: Vec<String>,
+    /// The place of this one in `ids`.
+    pub index: usize,
+}
+
+/// A message as the chat shows it.
+#[derive(Debug)]
+pub struct ChatMessage {
+    /// The message.
+    pub message: Message,
+    /// Where it isn't the only one with its parent.
+    pub siblings: Option<Siblings>,
 }
 
 /// A message as the agent is given it. It has no reasoning: thoughts are never told again.

@@ -13,6 +13,7 @@ use super::outbox::Outbox;
 use super::outcome::{Outcome, error};
 use super::{Asked, Deadline};
 use crate::agent::{Agent, AgentEvent, AgentFailure, AnswerStream, Prompt};
+use crate::clock::Clock;
 use crate::config::ChatConfig;
 use crate::db::Db;
 use crate::error::Error;
@@ -102,7 +103,7 @@ impl Writing {
     pub(super) async fn write(mut self, agent: Agent, started: StartedTurn, deadline: Deadline) {
         self.send(&Chunk::Start {
             message_id: Some(started.message.to_string()),
-            message_metadata: Some(ui_stream::start_metadata(started.created_at, Some(started.question))),
+            message_metadata: Some(ui_stream::turn_metadata(&started)),
         });
         if let Some(title) = &started.title {
             self.send(&self.conversation_frame(title));
@@ -263,6 +264,7 @@ impl Writing {
         }
         let status = outcome.status();
         let mut metadata = ui_stream::finish_metadata(status, self.usage.as_ref(), self.model.as_deref());
+        ui_stream::note_completed(&mut metadata, Clock::system().now());
         if let Outcome::Finished(reason) = outcome {
             ui_stream::note_finish_reason(&mut metadata, reason);
         }

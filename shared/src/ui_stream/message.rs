@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use crate::id::MessageId;
-use crate::model::{Message, Role, Status};
+use crate::model::{ChatMessage, Message, Role, Siblings, StartedTurn, Status};
 use crate::ui_stream::FinishReason;
 
 /// Who speaks, in the AI SDK's words.
@@ -39,8 +39,9 @@ pub struct UiMessage {
     pub id: String,
     /// Who speaks.
     pub role: UiRole,
-    /// The client's own data, and of ours `createdAt`, `status`, `parentId`, `usage`, `model`, and `finishReason` where an
-    /// answer didn't end by itself.
+    /// The client's own data, and of ours `id`, `parentId` (both our ids), `createdAt`, `status`, `siblings` where other
+    /// messages have the same parent; of an answer also `completedAt`, `usage`, `model`, `branch` where its turn left
+    /// another, and `finishReason` where it didn't end by itself.
     #[schema(value_type = Object)]
     pub metadata: Map<String, Value>,
     /// What it says.
@@ -48,10 +49,10 @@ pub struct UiMessage {
     pub parts: Box<RawValue>,
 }
 
-impl From<&Message> for UiMessage {
-    fn from(message: &Message) -> Self {
+impl From<&ChatMessage> for UiMessage {
+    fn from(ChatMessage { message, siblings }: &ChatMessage) -> Self {
         let mut metadata = stored_metadata(message);
-        metadata.extend(start_metadata(message.created_at, message.parent_id));
+        metadata.extend(start_metadata(message.id, message.created_at, message.parent_id, siblings.as_ref()));
         let usage = message.usage.as_ref().and_then(|usage| serde_json::from_str(usage.get()).ok());
         metadata.extend(finish_metadata(message.status, usage.as_ref(), message.model.as_deref()));
         Self { id: id_of(message), role: message.role.into(), metadata, parts: message.parts.clone() }
@@ -71,14 +72,49 @@ pub(super) fn id_of(message: &Message) -> String {
 /// What the `start` frame tells of an answer. With [`finish_metadata`] merged into it, it is what the answer's
 /// [`UiMessage`] says after a reload.
 #[must_use]
-pub fn start_metadata(created_at: Timestamp, parent: Option<MessageId>) -> Map<String, Value> {
+pub fn start_metadata(
+    id: MessageId,
+    created_at: Timestamp,
+    parent: Option<MessageId>,
+    siblings: Option<&Siblings>,
+) -> Map<String, Value> {
     let mut metadata = Map::new();
+    metadata.insert("id".to_owned(), id.to_string().into());
     metadata.insert("createdAt".to_owned(), created_at.to_string().into());
     metadata.insert("status".to_owned(), Status::InProgress.as_str().into());
     if let Some(parent) = parent {
         metadata.insert("parentId".to_owned(), parent.to_string().into());
     }
+    if let Some(siblings) = siblings {
+        metadata.insert("siblings".to_owned(), json!(siblings));
+    }
     metadata
+}
+
+/// The members of an answer's metadata that are made when it is shown. What else its stream tells is stored with it.
+pub const COMPUTED: [&str; 7] = ["id", "createdAt", "status", "parentId", "siblings", "usage", "model"];
+
+/// What the `start` frame tells of an answer that begins: also which branch its turn left, and the versions of its question
+/// where it made one, since the page shows the question already and learns nothing more of it.
+#[must_use]
+pub fn turn_metadata(started: &StartedTurn) -> Map<String, Value> {
+    let siblings = started.siblings.as_ref();
+    let mut metadata = start_metadata(started.message, started.created_at, Some(started.question), siblings);
+    if let Some(left) = started.left {
+        let mut branch = Map::from_iter([("left".to_owned(), left.to_string().into())]);
+        if let Some(siblings) = &started.question_siblings {
+            branch.insert("questionSiblings".to_owned(), json!(siblings));
+        }
+        metadata.insert("branch".to_owned(), branch.into());
+    }
+    metadata
+}
+
+/// Notes in an answer's metadata when it ended.
+pub fn note_completed(metadata: &mut Map<String, Value>, at: Timestamp) {
+    // PostgreSQL keeps microseconds, and so does every other time.
+    let at = at.round(jiff::Unit::Microsecond).unwrap_or(at);
+    metadata.insert("completedAt".to_owned(), at.to_string().into());
 }
 
 /// What the frame that ends an answer tells of it, but for why: see [`note_finish_reason`].

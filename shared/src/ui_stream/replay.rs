@@ -4,7 +4,7 @@ mod call;
 
 use serde_json::{Map, Value};
 
-use crate::model::{Message, Status};
+use crate::model::{ChatMessage, Status};
 use crate::ui_stream::field::Field;
 use crate::ui_stream::message::{finish_reason, id_of, stored_metadata};
 use crate::ui_stream::{Chunk, FinishReason, ProviderMetadata, finish_metadata, start_metadata};
@@ -14,10 +14,11 @@ type Object = Map<String, Value>;
 /// The frames of a stored answer: a front end that reads them has the message's parts and metadata, as if it had seen the
 /// answer come. A part of a type that no frame makes is left out.
 #[must_use]
-pub fn of_message(message: &Message) -> Vec<Value> {
+pub fn of_message(answer: &ChatMessage) -> Vec<Value> {
+    let ChatMessage { message, siblings } = answer;
     let mut metadata = stored_metadata(message);
     let reason = finish_reason(&metadata);
-    metadata.extend(start_metadata(message.created_at, message.parent_id));
+    metadata.extend(start_metadata(message.id, message.created_at, message.parent_id, siblings.as_ref()));
     let mut frames = vec![Chunk::Start { message_id: Some(id_of(message)), message_metadata: Some(metadata) }];
     let parts: Vec<Object> = serde_json::from_str(message.parts.get()).unwrap_or_default();
     let mut in_step = false;

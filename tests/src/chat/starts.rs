@@ -66,6 +66,7 @@ async fn a_second_question_waits_for_the_first_answer() {
     let second = question("c", "q2", "When?", "");
     let refused = user.post("/v1/chat", &second).await;
     refused.expect_problem(StatusCode::CONFLICT, "turn_running");
+    assert_eq!(refused.header("retry-after"), Some("1"));
     // Another conversation is another matter.
     assert_eq!(user.chat(&question("d", "q1", "Who?", "")).await.rest().await.terminal()["type"], "finish");
     release(&hold).await;
@@ -99,7 +100,7 @@ async fn another_user_sees_nothing_of_a_chat() {
     for name in ["c", &id] {
         other.get(&format!("/v1/chat/{name}")).await.expect(StatusCode::NOT_FOUND);
         other.resume(name).await.expect(StatusCode::NO_CONTENT);
-        other.post(&format!("/v1/chat/{name}/stop"), &json!({})).await.expect(StatusCode::NO_CONTENT);
+        other.post(&format!("/v1/chat/{name}/stop"), &json!({})).await.expect(StatusCode::NOT_FOUND);
         let answer = start["messageId"].as_str().expect("an id");
         let path = format!("/v1/conversations/{name}/messages/{answer}/activate");
         other.post(&path, &json!({})).await.expect(StatusCode::NOT_FOUND);

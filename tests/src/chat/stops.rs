@@ -52,7 +52,25 @@ async fn an_answer_is_stopped_before_its_first_word() {
 async fn there_is_nothing_to_stop_or_resume_in_a_chat_that_isnt_there() {
     let api = Api::new().await;
     let user = api.user().await;
-    user.post("/v1/chat/nowhere/stop", &json!({})).await.expect(StatusCode::NO_CONTENT);
+    for name in ["nowhere", "0199c0de-0000-7000-8000-000000000001"] {
+        user.post(&format!("/v1/chat/{name}/stop"), &json!({}))
+            .await
+            .expect_problem(StatusCode::NOT_FOUND, "not_found");
+    }
     user.resume("nowhere").await.expect(StatusCode::NO_CONTENT);
     user.get("/v1/chat/nowhere").await.expect(StatusCode::NOT_FOUND);
+}
+
+/// Who presses stop and asks again at once isn't told to come back.
+#[tokio::test]
+async fn a_question_right_behind_a_stop_waits_for_the_answers_end() {
+    let api = Api::new().await;
+    let user = api.user().await;
+    let mut stream = user.chat(&question("c", "q", "How are cursors made?", "silent@2")).await;
+    stream.until("text-delta").await;
+    user.post("/v1/chat/c/stop", &json!({})).await.expect(StatusCode::ACCEPTED);
+    let next = user.chat(&question("c", "q2", &unique("at once"), "")).await.expect(StatusCode::OK);
+    let (stream, next) = tokio::join!(stream.rest(), next.rest());
+    assert_eq!((&stream.terminal()["type"], &next.terminal()["type"]), (&"abort".into(), &"finish".into()));
+    assert_eq!(user.get("/v1/chat/c").await.texts("/data", "/metadata/status")[1], "stopped");
 }

@@ -12,12 +12,12 @@ use crate::support::content::someone;
 use crate::support::database::{Database, on_every_database, on_every_version};
 use crate::support::turns::{answer, begun, chunk, ending, frames, joined, rules, submit};
 
-on_every_database!(on threads: a_race_for_the_last_messages_is_fair);
+on_every_database!(on threads: a_race_for_the_last_messages_is_fair, no_race_runs_more_answers_than_may_run);
 on_every_version!(messages_are_counted_and_given_back, tokens_are_counted_when_they_are_known, a_window_ends);
 
 fn limited(messages: Option<u64>, tokens: Option<u64>) -> TurnRules {
     // Nobody's test runs over this window's end but once in a hundred years.
-    TurnRules { quota: Quota { messages, tokens, window: Duration::from_hours(876_000) }, ..rules() }
+    TurnRules { quota: Quota { messages, tokens, running: None, window: Duration::from_hours(876_000) }, ..rules() }
 }
 
 async fn a_race_for_the_last_messages_is_fair(database: Database) {
@@ -36,6 +36,53 @@ async fn a_race_for_the_last_messages_is_fair(database: Database) {
     let stored = "select (select count(*) from conversations), (select count(*) from messages), (select sum(messages)::bigint from quota_usage)";
     let stored = database.superuser().await.query_one(stored, &[]).await.unwrap();
     assert_eq!((0..3).map(|n| stored.get::<_, i64>(n)).collect::<Vec<_>>(), [5, 10, 5], "of the refused nothing");
+}
+
+async fn no_race_runs_more_answers_than_may_run(database: Database) {
+    let (db, caller) = (database.db_of(20), someone());
+    let rules = TurnRules { quota: Quota { running: Some(5), ..limited(Some(1000), None).quota }, ..rules() };
+    for round in 0..4 {
+        // Conversations of which some are made by the race and some are there already.
+        let turns: Vec<_> = (0..20).map(|n| submit(&format!("c{n}"), &format!("q{round}"), "?")).collect();
+        let starts = join_all(turns.iter().map(|turn| {
+            let (db, caller, rules) = (&db, &caller, &rules);
+            async move { db.as_user(caller).start_turn(turn, rules).await }
+        }))
+        .await;
+        let (started, refused): (Vec<_>, Vec<_>) = starts.into_iter().partition(Result::is_ok);
+        assert_eq!((started.len(), refused.len()), (5, 15), "{refused:?}");
+        for error in refused.iter().map(|start| start.as_ref().unwrap_err()) {
+            assert_eq!(error.code, Code::QuotaExceeded);
+            assert!(error.detail.contains(": 5."), "{}", error.detail);
+            assert!(error.headers.contains(&("retry-after", "1".to_owned())));
+        }
+        let used = "select sum(messages)::bigint from quota_usage";
+        let used: i64 = database.superuser().await.query_one(used, &[]).await.unwrap().get(0);
+        assert_eq!(used, 5 * (round + 1), "what is refused isn't counted");
+        // Somebody else has places of their own.
+        begun(db.as_user(&someone()).start_turn(&submit("c", "q", "?"), &rules).await);
+        // One that has ended and one whose function died leave theirs.
+        let mut running: Vec<_> = started.into_iter().map(begun).collect();
+        let ended = running.pop().unwrap();
+        answer(db.as_user(&caller), ended.run, "Yes.").await;
+        let dead = "update runs set lease_until = clock_timestamp() - interval '1 s' where id = $1";
+        database.superuser().await.execute(dead, &[&running.pop().unwrap().run.uuid()]).await.unwrap();
+        for n in 0..2 {
+            let turn = submit(&format!("{round}-{n}"), "q", "?");
+            running.push(begun(db.as_user(&caller).start_turn(&turn, &rules).await));
+        }
+        let turn = submit(&format!("{round}-2"), "q", "?");
+        assert_eq!(db.as_user(&caller).start_turn(&turn, &rules).await.unwrap_err().code, Code::QuotaExceeded);
+        // What runs already is joined for nothing.
+        joined(db.as_user(&caller).start_turn(&submit(&format!("{round}-1"), "q", "?"), &rules).await);
+        for started in running {
+            answer(db.as_user(&caller), started.run, "Yes.").await;
+        }
+        let less = "update quota_usage set messages = messages - 2 where user_id = $1";
+        database.superuser().await.execute(less, &[&caller.user_id().uuid()]).await.unwrap();
+        let others = "delete from users where id <> $1";
+        database.superuser().await.execute(others, &[&caller.user_id().uuid()]).await.unwrap();
+    }
 }
 
 async fn messages_are_counted_and_given_back(database: Database) {

@@ -50,7 +50,7 @@ async fn a_turn(db: &Db, user: UserDb<'_>, id: &ConversationRef) {
     user.append_chunks(started.run, &[chunk(0, frames("Yes."))], rules().lease).await.unwrap();
     user.find_run(id, rules().lease).await.unwrap().unwrap();
     user.read_run(started.run, -1).await.unwrap().unwrap();
-    user.request_stop(id).await.unwrap().unwrap();
+    user.request_stop(id).await.unwrap().unwrap().unwrap();
     user.end_run(started.run, &ending(Status::Stopped, vec![])).await.unwrap().unwrap();
     user.chat_page(id, PageSize::default(), None).await.unwrap().unwrap();
     user.activate_message(id, &started.question.into()).await.unwrap().unwrap();

@@ -53,7 +53,7 @@ async fn a_run_is_written_followed_and_ended(database: Database) {
     assert_eq!(user.read_run(run, -1).await.unwrap().unwrap().chunks, chunks[..2]);
     assert_eq!(user.read_run(run, 0).await.unwrap().unwrap().chunks, chunks[1..2]);
 
-    assert_eq!(user.request_stop(&name()).await.unwrap(), Some(started.message));
+    assert_eq!(user.request_stop(&name()).await.unwrap(), Some(Some(started.message)));
     assert!(user.append_chunks(run, &[], LEASE).await.unwrap().stop_requested);
 
     let usage = json!({"inputTokens": 9, "outputTokens": 3}).as_object().cloned();
@@ -78,7 +78,7 @@ async fn a_run_is_written_followed_and_ended(database: Database) {
 
     // Over, and replayable for a while.
     assert!(!user.append_chunks(run, &[chunk(9, [])], LEASE).await.unwrap().live);
-    assert!(user.request_stop(&name()).await.unwrap().is_none());
+    assert_eq!(user.request_stop(&name()).await.unwrap(), Some(None));
     assert_eq!(user.find_run(&name(), REPLAY).await.unwrap().unwrap().run, run);
     assert!(user.find_run(&name(), Duration::ZERO).await.unwrap().is_none());
     assert_eq!(user.get_conversation(&name()).await.unwrap().unwrap().message_count, 2);
@@ -100,10 +100,10 @@ async fn whoever_meets_an_expired_lease_ends_the_run(database: Database) {
         match meeting {
             "find" => assert_eq!(user.find_run(&name(), REPLAY).await.unwrap().unwrap().run, run.run, "replayable"),
             "read" => assert!(user.read_run(run.run, 0).await.unwrap().unwrap().ended.is_some()),
-            "stop" => assert!(user.request_stop(&name()).await.unwrap().is_none()),
+            "stop" => assert_eq!(user.request_stop(&name()).await.unwrap(), Some(None)),
             "page" => {
                 let page = user.chat_page(&name(), PageSize::default(), None).await.unwrap().unwrap();
-                assert_eq!(page.data.last().unwrap().id, run.message, "it has an end, and is shown");
+                assert_eq!(page.data.last().unwrap().message.id, run.message, "it has an end, and is shown");
             }
             "activate" => drop(user.activate_message(&name(), &run.message.into()).await.unwrap().unwrap()),
             "start" => drop(turn_of(user, &submit("c", "next", "Still there?"), "Yes.").await),
@@ -291,8 +291,8 @@ async fn a_page_of_the_chat_ends_at_the_question_while_an_answer_is_written(data
         user.chat_page(&name(), PageSize::try_from("3").unwrap(), cursor).await.unwrap().unwrap()
     };
     let newest = page(None).await;
-    let said = |page: &shared::model::Page<shared::model::Message>| {
-        page.data.iter().map(|message| message.content.clone()).collect::<Vec<_>>()
+    let said = |page: &shared::model::Page<shared::model::ChatMessage>| {
+        page.data.iter().map(|shown| shown.message.content.clone()).collect::<Vec<_>>()
     };
     assert_eq!(said(&newest), ["question 2", "answer 2", "question 3"]);
     let older = page(newest.next_cursor).await;

@@ -105,7 +105,7 @@ async fn the_functions_role_may_do_what_an_endpoint_needs(database: Database) {
                 "sources", "status", "usage",
             ],
             "quota_usage": ["messages", "tokens"],
-            "runs": ["ended_at", "lease_until", "outcome", "stop_requested_at"],
+            "runs": ["ended_at", "idempotency_keys", "lease_until", "outcome", "stop_requested_at"],
         })
     );
     let role = "

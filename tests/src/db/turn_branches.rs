@@ -17,6 +17,7 @@ on_every_database!(an_edit_is_another_version, another_answer_replaces_the_last_
 on_every_version!(
     a_retry_of_what_never_arrived_is_a_submit,
     a_key_makes_another_answer_safe_to_repeat,
+    a_key_that_joined_an_answer_is_remembered,
     targets_that_are_none,
     what_was_stored_without_a_clients_id_has_ours
 );
@@ -183,13 +184,45 @@ async fn a_key_makes_another_answer_safe_to_repeat(database: Database) {
     assert_eq!(joined(user.start_turn(&turn(), &rules()).await).run, started.run, "whatever was said since");
     while db.sweep(10, Duration::ZERO).await.unwrap().chunks > 0 {}
     let TurnStart::Finished(message) = user.start_turn(&turn(), &rules()).await.unwrap() else { panic!("it ended") };
-    assert_eq!(message.id, started.message);
+    assert_eq!(message.message.id, started.message);
 
     let named = with_key(regenerate("c", Some(&first.message.to_string())), "k");
     assert!(matches!(user.start_turn(&named, &rules()).await.unwrap(), TurnStart::Finished(_)));
     let other = with_key(regenerate("c", Some(&second.message.to_string())), "k");
     assert_eq!(user.start_turn(&other, &rules()).await.unwrap_err().code, Code::IdempotencyKeyReused);
     assert_eq!(texts(user, "c").await, ["one", "A1'", "two", "A2"]);
+}
+
+async fn a_key_that_joined_an_answer_is_remembered(database: Database) {
+    let (db, caller) = (database.db(), someone());
+    let user = db.as_user(&caller);
+    let first = turn_of(user, &submit("c", "q1", "one"), "A1").await;
+    let turn = |key: &str| with_key(regenerate("c", None), key);
+    let again = begun(user.start_turn(&turn("k1"), &rules()).await);
+    assert_eq!(joined(user.start_turn(&turn("k2"), &rules()).await).run, again.run);
+    assert_eq!(joined(user.start_turn(&turn("k2"), &rules()).await).run, again.run, "which costs no second place");
+    answer(user, again.run, "A1'").await;
+    for key in ["k1", "k2"] {
+        assert_eq!(joined(user.start_turn(&turn(key), &rules()).await).run, again.run, "{key}");
+    }
+    // One that joined the first answer of all, which no regenerate began.
+    let second = begun(user.start_turn(&submit("c", "q2", "two"), &rules()).await);
+    assert_eq!(joined(user.start_turn(&turn("k3"), &rules()).await).run, second.run);
+    answer(user, second.run, "A2").await;
+    assert_eq!(joined(user.start_turn(&turn("k3"), &rules()).await).run, second.run);
+    let other = with_key(regenerate("c", Some(&first.message.to_string())), "k3");
+    assert_eq!(user.start_turn(&other, &rules()).await.unwrap_err().code, Code::IdempotencyKeyReused);
+
+    // A run remembers a hundred; what it couldn't remember it doesn't promise.
+    let third = begun(user.start_turn(&turn("k4"), &rules()).await);
+    for n in 1..100 {
+        joined(user.start_turn(&turn(&format!("more-{n}")), &rules()).await);
+    }
+    assert_eq!(user.start_turn(&turn("one-more"), &rules()).await.unwrap_err().code, Code::TurnRunning);
+    answer(user, third.run, "A2'").await;
+    assert_eq!(joined(user.start_turn(&turn("more-99"), &rules()).await).run, third.run);
+    let runs = database.superuser().await.query_one("select count(*) from runs", &[]).await.unwrap();
+    assert_eq!(runs.get::<_, i64>(0), 4);
 }
 
 async fn targets_that_are_none(database: Database) {
@@ -203,13 +236,10 @@ async fn targets_that_are_none(database: Database) {
     user.append_messages(&name(), messages([greeting])).await.unwrap().unwrap();
     let elsewhere = shown(user, "d").await[0].id.to_string();
     for target in ["nobody", &elsewhere, &random().to_string()] {
-        for turn in [edit("c", target, "?"), regenerate("c", Some(target))] {
+        let turns = [(edit("c", target, "?"), Code::InvalidRequest), (regenerate("c", Some(target)), Code::NotFound)];
+        for (turn, code) in turns {
             let error = user.start_turn(&turn, &rules()).await.unwrap_err();
-            assert_eq!(
-                (error.code, error.faults[0].pointer.as_str()),
-                (Code::InvalidRequest, "/messageId"),
-                "{turn:?}"
-            );
+            assert_eq!((error.code, error.faults[0].pointer.as_str()), (code, "/messageId"), "{turn:?}");
         }
     }
     for turn in [edit("c", "hello", "?"), regenerate("c", Some("hello"))] {
@@ -229,7 +259,7 @@ async fn what_was_stored_without_a_clients_id_has_ours(database: Database) {
     let id = made.messages[2].id.to_string();
     // Repeated as the front end knows it: its answer is there, without a stream.
     let again = user.start_turn(&submit("c", &id, "two"), &rules()).await.unwrap();
-    assert!(matches!(again, TurnStart::Finished(message) if message.id == made.messages[3].id));
+    assert!(matches!(again, TurnStart::Finished(answer) if answer.message.id == made.messages[3].id));
     turn_of(user, &edit("c", &id, "TWO"), "B2").await;
     assert_eq!(texts(user, "c").await, ["one", "A1", "TWO", "B2"]);
     turn_of(user, &edit("c", &id, "2"), "C2").await;
@@ -240,4 +270,10 @@ async fn what_was_stored_without_a_clients_id_has_ours(database: Database) {
     assert!(matches!(again, TurnStart::Finished(_)));
     assert_eq!(texts(user, "c").await, ["one", "A1", "two", "A2"]);
     assert_eq!(shown(user, "c").await[2].client_id, None);
+    // What the front end shows under the first version's id is the version that is shown.
+    joined(user.start_turn(&edit("c", &id, "2"), &rules()).await);
+    turn_of(user, &regenerate("c", Some(&id)), "C2'").await;
+    assert_eq!(texts(user, "c").await, ["one", "A1", "2", "C2'"]);
+    turn_of(user, &retry(&id, "2"), "C2''").await;
+    assert_eq!(texts(user, "c").await, ["one", "A1", "2", "C2''"]);
 }

@@ -34,6 +34,7 @@ on_every_version!(
     the_key_names_a_question_without_an_id,
     the_history_is_what_a_reader_sees,
     a_conversation_has_one_live_run,
+    a_question_behind_a_stop_waits_for_the_end,
     what_cannot_be_stored_is_a_fault_and_leaves_nothing,
     a_generated_title_gives_way_to_the_users
 );
@@ -167,7 +168,7 @@ async fn a_repeated_question_is_answered_once(database: Database) {
     assert_eq!(found.run, started.run, "its stream is still there");
     while db.sweep(10, Duration::ZERO).await.unwrap().chunks > 0 {}
     let TurnStart::Finished(message) = user.start_turn(&turn(), &rules()).await.unwrap() else { panic!("it ended") };
-    assert_eq!((message.id, message.content.as_str()), (started.message, "Twenty."));
+    assert_eq!((message.message.id, message.message.content.as_str()), (started.message, "Twenty."));
 
     // Also long after, when another turn runs.
     let next = begun(user.start_turn(&submit("c", "q2", "And next year?"), &rules()).await);
@@ -209,12 +210,15 @@ async fn another_users_conversation_is_out_of_reach(database: Database) {
         for turn in [edit(&id, "q", "mine"), regenerate(&id, Some(&message)), regenerate(&id, None)] {
             assert_eq!(other.start_turn(&turn, &rules()).await.unwrap_err().code, Code::NotFound, "{turn:?}");
         }
-        // The text that names it is free for everybody.
-        let own = begun(other.start_turn(&submit(&id, "q", "secret"), &rules()).await);
+        // Its own name is nobody else's; the client's name of it is free for everybody.
+        assert_eq!(other.start_turn(&submit(&id, "q", "?"), &rules()).await.unwrap_err().code, Code::NotFound);
+        let own = begun(other.start_turn(&submit("c", "q", "secret"), &rules()).await);
         assert!(own.conversation_made && own.conversation != started.conversation);
-        let elsewhere = regenerate(&id, Some(&message));
+        let elsewhere = regenerate("c", Some(&message));
         answer(other, own.run, "…").await;
         assert_eq!(other.start_turn(&elsewhere, &rules()).await.unwrap_err().faults[0].pointer, "/messageId");
+        let below = read(json!({"id": "c", "message": asks("q2", "?"), "parentId": message}));
+        assert_eq!(other.start_turn(&below, &rules()).await.unwrap_err().faults[0].pointer, "/parentId");
 
         assert!(user.append_chunks(started.run, &[], lease).await.unwrap().live, "nothing happened to it");
         assert_eq!(shown(user, "c").await.len(), 2);
@@ -299,6 +303,28 @@ async fn a_conversation_has_one_live_run(database: Database) {
     let elsewhere = "update runs set conversation_id = uuidv7() where id = $1";
     let elsewhere = database.superuser().await.execute(elsewhere, &[&started.run.uuid()]).await.unwrap_err();
     assert_eq!(elsewhere.as_db_error().unwrap().constraint(), Some("runs_conversation"));
+}
+
+async fn a_question_behind_a_stop_waits_for_the_end(database: Database) {
+    let (db, caller) = (database.db(), someone());
+    let user = db.as_user(&caller);
+    let first = begun(user.start_turn(&submit("c", "q", "?"), &rules()).await);
+    user.request_stop(&ConversationRef::parse("c")).await.unwrap().unwrap();
+    let (next, rules) = (submit("c", "q2", "??"), rules());
+    let (second, ()) = tokio::join!(user.start_turn(&next, &rules), async {
+        // It is asked once at least before the end.
+        tokio::task::yield_now().await;
+        user.end_run(first.run, &ending(Status::Stopped, vec![])).await.unwrap().unwrap();
+    });
+    let second = begun(second);
+    // One whose function hears of nothing.
+    user.request_stop(&ConversationRef::parse("c")).await.unwrap().unwrap();
+    let error = user.start_turn(&submit("c", "q3", "???"), &rules).await.unwrap_err();
+    assert_eq!(error.code, Code::TurnRunning);
+    assert!(error.headers.contains(&("retry-after", "1".to_owned())));
+    joined(user.start_turn(&next, &rules).await);
+    answer(user, second.run, "Yes.").await;
+    assert_eq!(shown(user, "c").await.len(), 4, "nothing of the third is stored");
 }
 
 async fn what_cannot_be_stored_is_a_fault_and_leaves_nothing(database: Database) {

@@ -20,7 +20,7 @@ pub(crate) fn rules() -> TurnRules {
         history_messages: 20,
         history_chars: 24_000,
         history_file_bytes: 1024 * 1024,
-        quota: Quota { messages: None, tokens: None, window: Duration::from_hours(1) },
+        quota: Quota { messages: None, tokens: None, running: None, window: Duration::from_hours(1) },
     }
 }
 
@@ -66,7 +66,7 @@ pub(crate) fn with_key(turn: Turn, key: &str) -> Turn {
 #[track_caller]
 pub(crate) fn begun(start: Result<TurnStart, Error>) -> StartedTurn {
     match start {
-        Ok(TurnStart::Started(started)) => started,
+        Ok(TurnStart::Started(started)) => *started,
         other => panic!("not started: {other:?}"),
     }
 }

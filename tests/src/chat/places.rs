@@ -1,0 +1,155 @@
+//! Where a question belongs, as front ends mean it.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::support::api::{Api, User};
+use crate::support::chat::{agent_requests, question, release, unique};
+
+/// A message as a front end shows it.
+fn says(role: &str, id: &str, text: &str) -> Value {
+    json!({"id": id, "role": role, "parts": [{"type": "text", "text": text}]})
+}
+
+/// Two questions and their answers; the answers' ids.
+async fn talk(user: &User) -> (String, String) {
+    let first = user.chat(&question("c", "q1", "One?", "")).await.rest().await.message();
+    let second = user.chat(&question("c", "q2", "Two?", "")).await.rest().await.message();
+    (first, second)
+}
+
+async fn shown(user: &User) -> Vec<String> {
+    user.get("/v1/chat/c").await.texts("/data", "/id")
+}
+
+/// What the agent was given of a conversation with this text in it.
+async fn given(text: &str) -> Vec<String> {
+    let requests = agent_requests(text).await;
+    let messages = requests[0]["body"]["messages"].as_array().expect("messages").clone();
+    let said = messages.iter().filter(|message| message["role"] != "system");
+    said.map(|message| message["role"].as_str().expect("a role").to_owned()).collect()
+}
+
+#[tokio::test]
+async fn an_edit_of_a_list_that_was_cut_is_a_sibling_of_what_it_replaces() {
+    let api = Api::new().await;
+    let user = api.user().await;
+    let (a1, a2) = talk(&user).await;
+    let text = unique("Two, in other words?");
+    let body = json!({
+        "id": "c", "trigger": "submit-message",
+        "messages": [says("user", "q1", "One?"), says("assistant", &a1, "forged"), says("user", "new", &text)],
+    });
+    let stream = user.chat(&body).await.expect(StatusCode::OK).rest().await;
+    assert_eq!(shown(&user).await, ["q1", &a1, "new", &stream.message()]);
+    assert_eq!(given(&text).await, ["user", "assistant", "user"]);
+    let start = &stream.frames[0]["messageMetadata"];
+    assert_eq!(start["branch"]["left"], a2);
+    let page = user.get("/v1/chat/c").await;
+    let told = |pointer: &str| page.body.pointer(pointer).cloned().unwrap_or_default();
+    assert_eq!(start["branch"]["questionSiblings"], told("/data/2/metadata/siblings"));
+    assert_eq!((told("/data/2/metadata/siblings/index"), told("/data/0/metadata/siblings")), (json!(1), Value::Null));
+    assert_eq!(told("/data/3/metadata/branch"), start["branch"], "it is told after a reload, too");
+    // The same again is the same again, and the arrows lead back.
+    let again = user.chat(&body).await.expect(StatusCode::OK).rest().await;
+    assert_eq!(again.message(), stream.message());
+    let other = told("/data/2/metadata/siblings/ids/0").as_str().expect("an id").to_owned();
+    let path = format!("/v1/conversations/c/messages/{other}/activate");
+    user.post(&path, &json!({})).await.expect(StatusCode::OK);
+    assert_eq!(shown(&user).await, ["q1", &a1, "q2", &a2]);
+}
+
+#[tokio::test]
+async fn a_parent_places_a_question_and_null_is_the_beginning() {
+    let api = Api::new().await;
+    let user = api.user().await;
+    let (a1, a2) = talk(&user).await;
+    let text = unique("Another beginning?");
+    let mut body = json!({"id": "c", "message": says("user", "new", &text), "parentId": null});
+    let stream = user.chat(&body).await.expect(StatusCode::OK).rest().await;
+    assert_eq!(shown(&user).await, ["new", &stream.message()]);
+    assert_eq!(given(&text).await, ["user"]);
+    // Every message tells our id and its parent's, so that they join.
+    let start = stream.frames[0]["messageMetadata"].clone();
+    let page = user.get("/v1/chat/c").await;
+    assert_eq!(start["id"], stream.message());
+    assert_eq!(page.text("/data/0/metadata/id"), page.text("/data/1/metadata/parentId"));
+    assert_eq!(
+        (start["parentId"].clone(), start["id"].clone()),
+        (page.text("/data/0/metadata/id").into(), page.text("/data/1/metadata/id").into(),)
+    );
+    body = json!({"id": "c", "message": says("user", "q3", "Three?"), "parentId": a2});
+    user.chat(&body).await.expect(StatusCode::OK).rest().await;
+    assert_eq!(shown(&user).await[..4], ["q1", &a1, "q2", &a2]);
+    let stored = api.count("select count(*) from messages").await;
+    for parent in ["nobody", "0199c0de-0000-7000-8000-000000000001"] {
+        body = json!({"id": "c", "message": says("user", "q4", "Four?"), "parentId": parent});
+        let refused = user.post("/v1/chat", &body).await;
+        refused.expect_problem(StatusCode::NOT_FOUND, "not_found");
+        assert_eq!(refused.text("/errors/0/pointer"), "/parentId");
+    }
+    body["parentId"] = json!(7);
+    assert_eq!(user.post("/v1/chat", &body).await.faults(), ["body:/parentId"]);
+    assert_eq!(api.count("select count(*) from messages").await, stored);
+}
+
+#[tokio::test]
+async fn a_deleted_or_foreign_conversation_is_not_made_anew() {
+    let api = Api::new().await;
+    let (user, other) = (api.user().await, api.user().await);
+    let id = user.conversation().await;
+    let ask = |id: &str| json!({"id": id, "message": says("user", "q", "Hello?")});
+    other.post("/v1/chat", &ask(&id)).await.expect_problem(StatusCode::NOT_FOUND, "not_found");
+    user.delete(&format!("/v1/conversations/{id}")).await.expect(StatusCode::NO_CONTENT);
+    user.post("/v1/chat", &ask(&id)).await.expect_problem(StatusCode::NOT_FOUND, "not_found");
+    // An id of version 4 is the client's own.
+    let own = uuid::Uuid::new_v4().to_string();
+    user.chat(&ask(&own)).await.expect(StatusCode::OK).rest().await;
+    assert_eq!(api.count("select count(*) from conversations").await, 1);
+}
+
+#[tokio::test]
+async fn an_edit_with_an_id_of_its_own_is_stored_under_it() {
+    let api = Api::new().await;
+    let user = api.user().await;
+    let (a1, _) = talk(&user).await;
+    let body = json!({"id": "c", "messageId": "q1", "message": says("user", "fv3s", "One, in other words?")});
+    let edited = user.chat(&body).await.expect(StatusCode::OK).rest().await;
+    assert_eq!(shown(&user).await, ["fv3s", &edited.message()]);
+    let old = user.get("/v1/conversations/c/messages/q1").await;
+    assert_eq!((old.text("/content"), old.body["active"].clone()), ("One?".to_owned(), json!(false)));
+    user.post("/v1/conversations/c/messages/q1/activate", &json!({})).await.expect(StatusCode::OK);
+    assert_eq!(shown(&user).await[..2], ["q1", &a1]);
+}
+
+#[tokio::test]
+async fn another_answer_to_a_message_that_isnt_there_is_a_404() {
+    let api = Api::new().await;
+    let user = api.user().await;
+    talk(&user).await;
+    for (chat, target) in [("c", "nobody"), ("c", "0199c0de-0000-7000-8000-000000000001"), ("d", "q1")] {
+        let body = json!({"id": chat, "trigger": "regenerate-message", "messageId": target});
+        user.post("/v1/chat", &body).await.expect_problem(StatusCode::NOT_FOUND, "not_found");
+    }
+    assert_eq!(api.count("select count(*) from messages").await, 4);
+}
+
+#[tokio::test]
+async fn a_key_that_joined_a_running_answer_gets_it_later_too() {
+    let api = Api::new().await;
+    let user = api.user().await;
+    let text = unique("joined");
+    let hold = text.replace(' ', "-");
+    let first = user.chat(&question("c", "q", &text, &format!("hold@1={hold}"))).await;
+    let body = json!({"id": "c", "trigger": "regenerate-message"});
+    let again = async |key| user.stream("POST", "/v1/chat", &[("idempotency-key", key)], Some(&body)).await;
+    let (one, two) = (again("k1").await, again("k2").await);
+    release(&hold).await;
+    let (first, one, two) = tokio::join!(first.rest(), one.rest(), two.rest());
+    for key in ["k2", "k1"] {
+        let later = again(key).await.rest().await;
+        assert_eq!((&later.message(), later.text()), (&first.message(), first.text()));
+    }
+    assert_eq!((one.message(), two.message()), (first.message(), first.message()));
+    assert_eq!(agent_requests(&text).await.as_array().expect("requests").len(), 1);
+}
