@@ -70,9 +70,18 @@ const options = {
 
 await (await getMigrations(options)).runMigrations();
 const auth = betterAuth(options);
+// To a browser `localhost` and `127.0.0.1` are two sites. A cookie goes along to another site only if it says so, and where
+// such cookies are blocked only if it may be told apart by the page's site.
+const acrossSites = betterAuth({
+  ...options,
+  advanced: {
+    ...options.advanced,
+    defaultCookieAttributes: { sameSite: "none", secure: true, partitioned: true },
+  },
+});
 // The first key, before anyone asks: several who ask at once would make Better Auth mint a key for each.
 await auth.api.getJwks();
-const handle = toNodeHandler(auth);
+const [handle, handleAcrossSites] = [auth, acrossSites].map((auth) => toNodeHandler(auth));
 
 // Better Auth leaves CORS to the server around it. Which origins may do something is for `trustedOrigins` to say.
 const local = /^http:\/\/(localhost|127\.0\.0\.1)(:\d+)?$/;
@@ -90,7 +99,7 @@ const server = createServer((request, response) => {
       return;
     }
   }
-  handle(request, response);
+  (request.headers["sec-fetch-site"] === "cross-site" ? handleAcrossSites : handle)(request, response);
 });
 
 for (const signal of ["SIGINT", "SIGTERM"]) {

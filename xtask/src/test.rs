@@ -68,9 +68,10 @@ pub(crate) async fn run(options: &Options, running: &mut Running) -> Result<Exit
     say("starting the servers");
     let services = services::start(&tools, &user, &scratch, &logs, running).await?;
     say("starting the functions");
-    // Of a page that a browser shows.
-    let page_origin = format!("http://127.0.0.1:{}", ports::free()?);
-    let settings = functions_settings(&services, &page_origin);
+    // Of a page that a browser shows, under either of its names.
+    let page_port = ports::free()?;
+    let page_origin = format!("http://127.0.0.1:{page_port}");
+    let settings = functions_settings(&services, &format!("{page_origin},http://localhost:{page_port}"));
     let gateway = start_functions(&services, &binaries, &settings, &logs, running).await?;
     let sam_local_port = match &sam_local {
         None => None,
@@ -120,13 +121,13 @@ pub(crate) async fn run(options: &Options, running: &mut Running) -> Result<Exit
 }
 
 /// The settings of the functions behind a gateway.
-fn functions_settings(services: &Services, page_origin: &str) -> [(String, String); 5] {
+fn functions_settings(services: &Services, page_origins: &str) -> [(String, String); 5] {
     [
         ("DATABASE_URL", services.databases[0].app_url(DATABASE)),
         ("AUTH_URL", services.auth_url.clone()),
         ("AGENT_URL", services.agent_url.clone()),
         ("AGENT_MODEL", agent::MODEL.to_owned()),
-        ("CORS_ORIGINS", page_origin.to_owned()),
+        ("CORS_ORIGINS", page_origins.to_owned()),
     ]
     .map(|(name, value)| (name.to_owned(), value))
 }

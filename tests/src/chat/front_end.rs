@@ -38,10 +38,16 @@ const SCENARIOS: [&str; 21] = [
     "a rendered useChat",
 ];
 
-const BROWSER_SCENARIOS: [&str; 4] = [
+const BROWSER_SCENARIOS: [&str; 10] = [
     "a reload in the middle of an answer",
     "two pages and a stop",
     "a page that is closed and opened again",
+    "a connection that breaks in the middle",
+    "an answer that ended long before the connection was back",
+    "a question that never arrived",
+    "a token, for as long as it is good",
+    "the names of the machine",
+    "what went wrong, in words",
     "a page of another origin",
 ];
 
@@ -84,10 +90,6 @@ async fn a_browser() {
     let Some(program) = browser["program"].as_str() else { return };
     let front_ends = setup().all["frontEnds"].as_array().expect("frontEnds");
     let folders: Vec<&Value> = front_ends.iter().map(|front_end| &front_end["folder"]).collect();
-    let mut tokens = Vec::new();
-    for _ in &folders {
-        tokens.push(token().await);
-    }
     let driver = browser["driver"].as_str().expect("a folder");
     let results = results(
         Command::new(setup().text("node"))
@@ -95,8 +97,8 @@ async fn a_browser() {
             .env("BROWSER", program)
             .env("PAGE_ORIGIN", browser["pageOrigin"].as_str().expect("an origin"))
             .env("FRONT_ENDS", json!(folders).to_string())
-            .env("TOKENS", json!(tokens).to_string())
             .env("API_URL", setup().api_url())
+            .env("AUTH_URL", setup().text("authUrl"))
             .env("AGENT_URL", setup().text("agentUrl")),
     )
     .await;
