@@ -11,6 +11,7 @@ mod db;
 mod deployment;
 mod doctor;
 mod fallback;
+mod gateway;
 mod head;
 mod health;
 mod house;

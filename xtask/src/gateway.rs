@@ -1,5 +1,7 @@
-//! What API Gateway and Lambda are in the cloud, on one port: `cargo lambda`'s Runtime API and router, without its
-//! compiling and watching. Its routes are in the workspace's Cargo.toml.
+//! What API Gateway and Lambda are in the cloud: `cargo lambda`'s Runtime API and router, without its compiling and
+//! watching, whose routes are in the workspace's Cargo.toml; and before it a REST API's ways with requests and answers.
+
+mod rest_api;
 
 use std::path::Path;
 use std::time::Duration;
@@ -21,20 +23,25 @@ const ANSWER: Duration = Duration::from_mins(2);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gateway {
     port: u16,
+    /// The Runtime API's.
+    runtime_port: u16,
 }
 
 impl Gateway {
     /// Starts it. It answers once there are functions.
     pub(crate) async fn start(port: u16, logs: &Path, running: &mut Running) -> Result<Self> {
         let program = tools::install_from_pypi().await?.path("cargo-lambda");
+        let runtime_port = ports::free()?;
         let mut process = Program::new("the gateway", vec![program])
             .args(["lambda", "watch", "--only-lambda-apis", "--disable-cors", "--invoke-address", "127.0.0.1"])
-            .arg(format!("--invoke-port={port}"))
+            .arg(format!("--invoke-port={runtime_port}"))
             .folder(workspace::root())
             .start(&logs.join("gateway.log"))?;
-        process.wait_until(START, async || !ports::is_free(port)).await?;
+        process.wait_until(START, async || !ports::is_free(runtime_port)).await?;
         running.add(process);
-        Ok(Self { port })
+        let gateway = Self { port, runtime_port };
+        rest_api::serve(port, gateway.runtime()).await?;
+        Ok(gateway)
     }
 
     /// Where clients call.
@@ -42,9 +49,13 @@ impl Gateway {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    fn runtime(self) -> String {
+        format!("http://127.0.0.1:{}", self.runtime_port)
+    }
+
     /// Where a function asks for work.
     pub(crate) fn runtime_url(self, function: &str) -> String {
-        format!("{}/.rt/{function}", self.url())
+        format!("{}/.rt/{function}", self.runtime())
     }
 
     /// Waits until every endpoint answers, and so does the fallback: to a preflight, and to what no route claims.

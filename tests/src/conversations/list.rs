@@ -87,6 +87,8 @@ async fn times_are_of_the_last_activity() {
     let api = Api::new().await;
     let user = api.user().await;
     make(&user, &["a", "b"]).await;
+    let sql = "update conversations set activity_at = activity_at + interval '1 second' where title = 'b'";
+    api.database.superuser().await.execute(sql, &[]).await.expect("updated");
     let listed = user.get("/v1/conversations").await;
     let (b, a) = (listed.text("/data/0/activityAt"), listed.text("/data/1/activityAt"));
     assert_eq!(titles(&user, &format!("updatedAfter={a}")).await, ["b"]);

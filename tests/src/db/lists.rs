@@ -163,17 +163,23 @@ async fn conversations_by_time(database: Database) {
     let db = database.db();
     let caller = someone();
     let user = db.as_user(&caller);
-    let mut times = Vec::new();
     for n in 0..3 {
-        let made = user.create_conversation(conversation(json!({"title": n.to_string()}))).await.unwrap();
-        times.push(made.conversation.activity_at);
+        user.create_conversation(conversation(json!({"title": n.to_string()}))).await.unwrap();
     }
-    let nanosecond = SignedDuration::from_nanos(1);
+    let sql = "update conversations set activity_at = '2030-01-01T00:00:00.000456Z'::timestamptz + title::int * interval '1 s'";
+    database.superuser().await.execute(sql, &[]).await.unwrap();
+    let first: Timestamp = "2030-01-01T00:00:00.000456Z".parse().unwrap();
+    let times = [0, 1, 2].map(|n| first + SignedDuration::from_secs(n));
+    let (millisecond, microsecond) = (SignedDuration::from_millis(1), SignedDuration::from_micros(1));
     for (after, before, expected) in [
         (Some(times[1]), None, &["2"][..]),
-        (Some(times[1] - nanosecond), None, &["2", "1"]),
+        // Within the same millisecond, as a `Date` has it, and beyond.
+        (Some(times[1] - 456 * microsecond), None, &["2"]),
+        (Some(times[1] + 543 * microsecond), None, &["2"]),
+        (Some(times[1] - millisecond), None, &["2", "1"]),
         (None, Some(times[1]), &["0"]),
-        (None, Some(times[1] + nanosecond), &["1", "0"]),
+        (None, Some(times[1] + 543 * microsecond), &["0"]),
+        (None, Some(times[1] + millisecond), &["1", "0"]),
         (Some(times[0]), Some(times[2]), &["1"]),
         (Some(Timestamp::MIN), Some(Timestamp::MAX), &["2", "1", "0"]),
         (Some(Timestamp::MAX), None, &[]),

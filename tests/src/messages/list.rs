@@ -38,11 +38,36 @@ async fn filters_hold_together() {
     let path = format!("/v1/conversations/{id}/messages");
     user.say(&id, &["q1", "a1"]).await;
     user.say(&id, &["q2", "a2"]).await;
+    apart(&api).await;
     assert_eq!(contents(&user, &format!("{path}?role=assistant")).await, ["a1", "a2"]);
     assert_eq!(contents(&user, &format!("{path}?role=tool")).await, [""; 0]);
     let times = user.get(&path).await.texts("/data", "/createdAt");
     assert_eq!(contents(&user, &format!("{path}?createdAfter={}", times[1])).await, ["q2", "a2"]);
     assert_eq!(contents(&user, &format!("{path}?createdBefore={}&role=user", times[2])).await, ["q1"]);
+}
+
+/// A second between each message and the next.
+async fn apart(api: &Api) {
+    let sql = "update messages set created_at = date_trunc('second', created_at) + seq * interval '1.000456 seconds'";
+    api.database.superuser().await.execute(sql, &[]).await.expect("updated");
+}
+
+/// A JavaScript `Date` of a message's time asks for those after it, and before it, and never for that message itself.
+#[tokio::test]
+async fn times_are_compared_to_the_millisecond() {
+    let api = Api::new().await;
+    let user = api.user().await;
+    let id = user.conversation().await;
+    let path = format!("/v1/conversations/{id}/messages");
+    user.say(&id, &["q1", "a1", "q2"]).await;
+    apart(&api).await;
+    let micros = user.get(&path).await.texts("/data", "/createdAt").remove(1);
+    let millis = micros.replace(".000912Z", ".000Z");
+    assert_ne!(millis, micros);
+    for named in [&millis, &micros] {
+        assert_eq!(contents(&user, &format!("{path}?createdAfter={named}")).await, ["q2"], "{named}");
+        assert_eq!(contents(&user, &format!("{path}?createdBefore={named}")).await, ["q1"], "{named}");
+    }
 }
 
 #[tokio::test]

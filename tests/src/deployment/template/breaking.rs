@@ -127,6 +127,7 @@ const BREAKS: &[Break] = &[
     ("timeouts", "its gateway 29000 ms", |t| integration(t, "/v1/chat", "post")["timeoutInMillis"] = 29000.into()),
     ("timeouts", "its gateway 0 ms", |t| integration(t, "/v1/chat", "post")["timeoutInMillis"] = Value::Null),
     ("timeouts", "Migrate has 300 s", |t| properties(t, "Migrate")["Timeout"] = 300.into()),
+    ("compression", "from None", |t| properties(t, "Api")["MinimumCompressionSize"] = Value::Null),
     ("streams", "POST /v1/chat is streamed: false", |t| {
         let uri = integration(t, "/v1/chat", "post")["uri"].to_string();
         let uri = uri.replace("response-streaming-invocations", "invocations");

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use self::api::{doors, problems, streams, timeouts};
+use self::api::{compression, doors, problems, streams, timeouts};
 use self::secrets::{plain_secrets, secrets};
 use self::watch::{alarms, logs};
 use super::Stack;
@@ -23,6 +23,7 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
     ("logs", logs),
     ("timeouts", timeouts),
     ("streams", streams),
+    ("compression", compression),
     ("problems", problems),
     ("alarms", alarms),
     ("leavings", leavings),

@@ -120,6 +120,14 @@ pub(super) fn streams(stack: &Stack) -> Vec<String> {
     wrong.map(told).collect()
 }
 
+/// A page of messages goes out compressed where the client asks for it; a stream can't be, by the gateway's own rule.
+pub(super) fn compression(stack: &Stack) -> Vec<String> {
+    match stack.properties("Api")["MinimumCompressionSize"].as_u64() {
+        Some(256..=10_000) => Vec::new(),
+        other => vec![format!("answers are compressed from {other:?} bytes on")],
+    }
+}
+
 /// What the gateway itself answers is a problem document, and a page may read it.
 pub(super) fn problems(stack: &Stack) -> Vec<String> {
     let mut faults = Vec::new();
