@@ -193,6 +193,52 @@ const scenarios = {
     await expectStored(chat);
   },
 
+  async "a picture"() {
+    const [chat, mark] = [page(), unique("picture")];
+    const picture = { type: "file", mediaType: "image/png", filename: "e.png", url: "data:image/png;base64,iVBORw0KGgo=" };
+    await chat.sendMessage({ text: question(mark), files: [picture] });
+    assert.equal(chat.status, "ready");
+    const [{ body }] = await asked(mark);
+    const image = { type: "image_url", image_url: { url: picture.url } };
+    const prompt = body.messages.filter((message) => message.role !== "system");
+    assert.deepEqual(prompt, [{ role: "user", content: [image, { type: "text", text: question(mark) }] }]);
+    const [asks] = await expectStored(chat);
+    assert.deepEqual(asks.parts[0], picture, "the page shows it after a reload");
+    await chat.sendMessage({ text: QUESTION });
+    await chat.regenerate({ messageId: chat.messages[1].id });
+    assert.equal((await asked(mark)).length, 2);
+    await expectStored(chat);
+  },
+
+  async "a file alone"() {
+    const events = [];
+    const chat = page({ onData: (part) => events.push(part) });
+    const name = `${unique("alone")}.png`;
+    const picture = { type: "file", mediaType: "image/png", filename: name, url: "https://files.example/e.png" };
+    await chat.sendMessage({ files: [picture] });
+    assert.equal(chat.status, "ready");
+    assert.equal(events[0].data.title, name);
+    await expectStored(chat);
+    await chat.sendMessage({ text: QUESTION });
+    assert.equal(chat.messages.length, 4);
+    await expectStored(chat);
+  },
+
+  async "a file that the agent takes in no form"() {
+    const [chat, mark] = [page(), unique("pdf")];
+    const leave = { type: "file", mediaType: "application/pdf", filename: "leave.pdf", url: "https://files.example/leave.pdf" };
+    await chat.sendMessage({ files: [leave] });
+    assert.equal(chat.status, "error");
+    const problem = JSON.parse(chat.error.message);
+    assert.equal(problem.code, "invalid_request");
+    assert.deepEqual(problem.errors.map((fault) => fault.pointer), ["/messages/0/parts/0/mediaType"]);
+    await assert.rejects(history(chat.id), "nothing is stored");
+    await chat.sendMessage({ text: question(mark) });
+    assert.equal(chat.status, "ready", "the page goes on");
+    assert.equal((await asked(mark)).length, 1);
+    assert.equal((await history(chat.id)).length, 2);
+  },
+
   async "a token that isn't one"() {
     const chat = page({ transport: foreignTransport() });
     await chat.sendMessage({ text: QUESTION });

@@ -14,7 +14,7 @@ use crate::support::setup;
 /// Far more than they take, and less than anybody would wait.
 const PATIENCE: Duration = Duration::from_mins(5);
 
-const SCENARIOS: [&str; 21] = [
+const SCENARIOS: [&str; 24] = [
     "submit",
     "sources",
     "a new chat with the client's own id",
@@ -27,6 +27,9 @@ const SCENARIOS: [&str; 21] = [
     "an agent that is cut",
     "an agent that refuses",
     "an answer that is too long",
+    "a picture",
+    "a file alone",
+    "a file that the agent takes in no form",
     "a token that isn't one",
     "resume after a reload",
     "resume after a broken connection",
