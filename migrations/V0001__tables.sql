@@ -74,8 +74,10 @@ create table public.messages (
     -- What its files are called, by name or else by media type: so that a history can tell of a file without reading it.
     -- Null where it has none.
     file_names jsonb generated always as (nullif(
-        jsonb_path_query_array(parts, '$[*] ? (@.type == "file" && exists (@.filename)).filename')
-        || jsonb_path_query_array(parts, '$[*] ? (@.type == "file" && !exists (@.filename)).mediaType'), '[]')) stored,
+        jsonb_path_query_array(parts, '$[*] ? (@.type == "file").filename ? (@.type() == "string")')
+        || jsonb_path_query_array(
+            parts, '$[*] ? (@.type == "file" && !exists (@.filename ? (@.type() == "string"))).mediaType ? (@.type() == "string")'),
+        '[]')) stored,
     sources jsonb not null default '[]',
     source_embeddings jsonb,
     metadata jsonb not null default '{}',

@@ -367,7 +367,8 @@ $$;
 --
 -- From the newest on, and no further than there is room, so that a long history costs no more than what is used of it:
 --   content       the text
---   parts         text and files in their order, where there are files; those of earlier questions while `fileBytes` lasts
+--   parts         text and files in their order, where there are files; those of earlier questions while `fileBytes` lasts,
+--                 and `chars` for files of text, which are words to a model
 --   filesLeftOut  otherwise what those files are called
 --   sources       of answers, while `sourcesBytes` lasts
 --   asked         the question came with this request: who asked has its parts
@@ -380,6 +381,8 @@ as $$
 declare
     message record;
     said jsonb;
+    said_parts jsonb;
+    text_bytes bigint;
     history jsonb[] := '{}';
     chars bigint := (p_most ->> 'chars')::bigint;
     file_bytes bigint := (p_most ->> 'fileBytes')::bigint;
@@ -400,13 +403,27 @@ begin
         said := jsonb_build_object('role', message.role, 'content', message.content);
         if message.id = p_question and p_asked then
             said := said || '{"asked": true}';
-        elsif message.file_names is not null and message.id <> p_question and message.size > file_bytes then
-            said := said || jsonb_build_object('filesLeftOut', message.file_names);
         elsif message.file_names is not null then
+            said_parts := null;
             -- `size` is known without reading the parts, and with files in them hardly more than the files.
-            file_bytes := file_bytes - case when message.id = p_question then 0 else message.size end;
-            said := said || jsonb_build_object('parts', jsonb_path_query_array(
-                message.parts, '$[*] ? (@.type == "text" || @.type == "file")'));
+            if message.id = p_question or message.size <= file_bytes then
+                said_parts := jsonb_path_query_array(message.parts, '$[*] ? (@.type == "text" || @.type == "file")');
+            end if;
+            if message.id <> p_question then
+                select coalesce(sum(length(p.part ->> 'url') * 3 / 4), 0) into text_bytes
+                from jsonb_array_elements(said_parts) p (part)
+                where p.part ->> 'type' = 'file' and p.part ->> 'mediaType' ~* '^(text/|application/json)';
+                if said_parts is null or text_bytes > chars then
+                    said := said || jsonb_build_object('filesLeftOut', message.file_names);
+                    said_parts := null;
+                else
+                    file_bytes := file_bytes - message.size;
+                    chars := chars - text_bytes;
+                end if;
+            end if;
+            if said_parts is not null then
+                said := said || jsonb_build_object('parts', said_parts);
+            end if;
         end if;
         if message.role = 'assistant' and sources_bytes > 0 and message.sources <> '[]' then
             said := said || jsonb_build_object('sources', prompt_sources(message.sources, p_most));

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::Agent;
 use crate::config::{AgentConfig, AgentFiles, AgentProtocol};
 use crate::error::{Error, Fault};
-use crate::model::{DataUrl, Question, limits};
+use crate::model::{DataUrl, Question, is_web_url, limits};
 
 type Object = Map<String, Value>;
 
@@ -44,9 +44,17 @@ impl<'a> FileRules<'a> {
         if !self.types.takes(&media_type) {
             return Some(("mediaType", format!("is of no kind that the agent takes: {}", self.types)));
         }
-        let size = DataUrl::parse(text(file, "url")).map_or(0, |data| data.most_bytes());
+        let url = text(file, "url");
+        let data = DataUrl::parse(url);
+        if data.is_none() && !is_web_url(url) {
+            return Some(("url", "must be a data: URL, or begin with https:// or http://".to_owned()));
+        }
+        let size = data.map_or(0, |data| data.most_bytes());
         if size > self.bytes {
             return Some(("url", format!("holds {size} bytes, and a file may have {}", self.bytes)));
+        }
+        if data.is_some_and(|data| data.bytes().is_none()) {
+            return Some(("url", "doesn't hold what it says: it is no base64".to_owned()));
         }
         if self.protocol == AgentProtocol::UiMessageStream {
             return None;
@@ -56,7 +64,7 @@ impl<'a> FileRules<'a> {
             Unsendable::Link => {
                 ("url", "is a link, and the agent takes a file of this kind as a data: URL alone".to_owned())
             }
-            Unsendable::Contents => ("url", "doesn't hold what it says: base64, or text in UTF-8".to_owned()),
+            Unsendable::Contents => ("url", "doesn't hold what it says: it is no text in UTF-8".to_owned()),
         })
     }
 }

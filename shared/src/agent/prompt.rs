@@ -90,7 +90,8 @@ fn named<'a>(name: &str) -> Cow<'a, str> {
     const CHARS: usize = 200;
     let name: Vec<&str> =
         name.split(|c: char| c.is_whitespace() || c.is_control()).filter(|it| !it.is_empty()).collect();
-    format!("[File: {}]", cut(&name.join(" "), CHARS)).into()
+    let name = if name.is_empty() { "unnamed".to_owned() } else { cut(&name.join(" "), CHARS) };
+    format!("[File: {name}]").into()
 }
 
 fn name_of(file: &Object) -> &str {

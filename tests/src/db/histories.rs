@@ -13,6 +13,7 @@ use crate::support::turns::{asks, begun, ending, regenerate, rules, submit};
 on_every_version!(
     sources_that_a_prompt_has_no_room_for_are_not_read,
     files_of_earlier_questions_are_read_within_their_room,
+    files_of_text_are_words_and_names_are_texts,
     a_questions_own_files_are_not_sent_back,
     an_answer_of_thoughts_alone_says_nothing
 );
@@ -94,6 +95,34 @@ async fn files_of_earlier_questions_are_read_within_their_room(database: Databas
     let (none, read) = history(&proxy, user, &submit("c", "q3", "none?"), &with(0)).await;
     assert!(read < 20_000 && none.iter().all(|message| message.parts.is_empty()), "{read}");
     assert_eq!(none[4].files_left_out, ["application/pdf"]);
+}
+
+async fn files_of_text_are_words_and_names_are_texts(database: Database) {
+    let (proxy, db) = behind_a_proxy(&database).await;
+    let caller = someone();
+    let user = db.as_user(&caller);
+    let answer = json!({"role": "assistant", "content": "Yes."});
+    let notes = |bytes: usize| {
+        let url = format!("data:text/plain;base64,{}", "AAAA".repeat(bytes / 3));
+        json!({"role": "user", "parts": [{"type": "file", "mediaType": "text/plain", "filename": "notes.txt", "url": url}]})
+    };
+    let odd = |filename: Value| {
+        let file =
+            json!({"type": "file", "mediaType": "image/png", "filename": filename, "url": "https://example.com/e"});
+        json!({"role": "user", "parts": [file]})
+    };
+    let first = json!({"clientId": "c", "messages": [
+        notes(30_000), answer, notes(12_000), answer, notes(9_000), answer, odd(json!({"a": 1})), answer,
+    ]});
+    user.create_conversation(conversation(first)).await.unwrap();
+    let (told, read) = history(&proxy, user, &submit("c", "q1", "And?"), &rules()).await;
+    let whole: Vec<bool> = told.iter().step_by(2).map(|message| !message.parts.is_empty()).collect();
+    assert_eq!(whole, [false, true, true, true, false], "as far as 24,000 characters reach");
+    assert!(read < 40_000, "{read}");
+    let no_room = TurnRules { history_file_bytes: 0, ..rules() };
+    let (told, _) = history(&proxy, user, &submit("c", "q2", "And?"), &no_room).await;
+    let names: Vec<&str> = told.iter().flat_map(|message| &message.files_left_out).map(String::as_str).collect();
+    assert_eq!(names, ["notes.txt", "notes.txt", "notes.txt", "image/png"]);
 }
 
 async fn a_questions_own_files_are_not_sent_back(database: Database) {
