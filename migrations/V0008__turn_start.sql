@@ -341,27 +341,6 @@ begin
 end
 $$;
 
--- What an answer rested on, as a prompt repeats it: its first sources, with what names them and the passage, each cut one
--- character behind what the prompt shows, so that it can tell that there was more. A link is whole or left out.
-create function public.prompt_sources(p_sources jsonb, p_most jsonb) returns jsonb
-language sql immutable parallel safe
-set search_path = pg_catalog, pg_temp
-as $$
-    select coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
-        'id', left(s.source ->> 'id', l.name),
-        'type', case when s.source ->> 'type' = 'url' and length(s.source ->> 'url') > l.link
-            then 'document' else s.source ->> 'type' end,
-        'mediaType', left(s.source ->> 'mediaType', l.name),
-        'title', left(s.source ->> 'title', l.name),
-        'url', case when length(s.source ->> 'url') <= l.link then s.source ->> 'url' end,
-        'filename', left(s.source ->> 'filename', l.name),
-        'snippet', left(s.source ->> 'snippet', l.snippet))) order by s.n), '[]')
-    from jsonb_array_elements(p_sources) with ordinality s (source, n),
-        (select (p_most ->> 'titleChars')::integer + 1, (p_most ->> 'linkChars')::integer,
-            (p_most ->> 'snippetChars')::integer + 1) l (name, link, snippet)
-    where s.n <= (p_most ->> 'sources')::integer
-$$;
-
 -- The last active messages up to a question, oldest first, within what `p_most` says, but always the question. What says
 -- nothing, and what failed, is nothing to an agent; reasoning and data are never read for one.
 --
@@ -370,7 +349,9 @@ $$;
 --   parts         text and files in their order, where there are files; those of earlier questions while `fileBytes` lasts,
 --                 and `chars` for files of text, which are words to a model
 --   filesLeftOut  otherwise what those files are called
---   sources       of answers, while `sourcesBytes` lasts
+--   sources       of answers, while `sourcesBytes` lasts. Of large ones the first, with what names them and the passage, each
+--                 cut one character behind what the prompt shows, so that it can tell that there was more; a link is whole
+--                 or left out
 --   asked         the question came with this request: who asked has its parts
 create function public.turn_history(
     p_user uuid, p_conversation uuid, p_question uuid, p_seq bigint, p_asked boolean, p_most jsonb)
@@ -383,10 +364,17 @@ declare
     said jsonb;
     said_parts jsonb;
     text_bytes bigint;
+    said_sources jsonb;
+    sources_size integer;
     history jsonb[] := '{}';
     chars bigint := (p_most ->> 'chars')::bigint;
     file_bytes bigint := (p_most ->> 'fileBytes')::bigint;
     sources_bytes bigint := (p_most ->> 'sourcesBytes')::bigint;
+    most_uncut constant integer := sources_bytes / 4;
+    most_sources constant integer := (p_most ->> 'sources')::integer;
+    title_chars constant integer := (p_most ->> 'titleChars')::integer + 1;
+    link_chars constant integer := (p_most ->> 'linkChars')::integer;
+    snippet_chars constant integer := (p_most ->> 'snippetChars')::integer + 1;
 begin
     for message in
         select m.id, m.role, m.content, m.parts, m.file_names, m.sources, m.size
@@ -426,8 +414,25 @@ begin
             end if;
         end if;
         if message.role = 'assistant' and sources_bytes > 0 and message.sources <> '[]' then
-            said := said || jsonb_build_object('sources', prompt_sources(message.sources, p_most));
-            sources_bytes := sources_bytes - octet_length((said -> 'sources')::text);
+            said_sources := message.sources;
+            sources_size := octet_length(said_sources::text);
+            -- Cutting takes longer than sending what is small.
+            if sources_size > most_uncut then
+                select jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+                    'id', left(s.source ->> 'id', title_chars),
+                    'type', case when s.source ->> 'type' = 'url' and length(s.source ->> 'url') > link_chars
+                        then 'document' else s.source ->> 'type' end,
+                    'mediaType', left(s.source ->> 'mediaType', title_chars),
+                    'title', left(s.source ->> 'title', title_chars),
+                    'url', case when length(s.source ->> 'url') <= link_chars then s.source ->> 'url' end,
+                    'filename', left(s.source ->> 'filename', title_chars),
+                    'snippet', left(s.source ->> 'snippet', snippet_chars))) order by s.n) into said_sources
+                from jsonb_array_elements(message.sources) with ordinality s (source, n)
+                where s.n <= most_sources;
+                sources_size := octet_length(said_sources::text);
+            end if;
+            said := said || jsonb_build_object('sources', said_sources);
+            sources_bytes := sources_bytes - sources_size;
         end if;
         history := history || said;
     end loop;
@@ -481,11 +486,11 @@ $$;
 
 revoke execute on function
     public.find_message, public.shown_message, public.leaf_of, public.siblings_of, public.find_question, public.question_of,
-    public.answer_of, public.activate_branch, public.plan_turn, public.prompt_sources, public.turn_history,
+    public.answer_of, public.activate_branch, public.plan_turn, public.turn_history,
     public.may_run, public.take_quota
     from public;
 grant execute on function
     public.find_message, public.shown_message, public.leaf_of, public.siblings_of, public.find_question, public.question_of,
-    public.answer_of, public.activate_branch, public.plan_turn, public.prompt_sources, public.turn_history,
+    public.answer_of, public.activate_branch, public.plan_turn, public.turn_history,
     public.may_run, public.take_quota
     to colloquy_app;

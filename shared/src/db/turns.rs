@@ -265,7 +265,8 @@ impl HistoryRoom {
             chars: rules.history_chars,
             file_bytes: rules.history_file_bytes,
             sources: limits::PROMPT_SOURCES,
-            sources_bytes: limits::PROMPT_SOURCES_BYTES,
+            // Some of what is read isn't told: the prompt takes what names a source, and its passage.
+            sources_bytes: 2 * limits::PROMPT_SOURCES_BYTES,
             title_chars: limits::SOURCE_TITLE_CHARS,
             link_chars: limits::PROMPT_LINK_CHARS,
             snippet_chars: limits::PROMPT_SNIPPET_CHARS,
