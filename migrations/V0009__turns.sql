@@ -280,5 +280,93 @@ begin
 end
 $$;
 
-revoke execute on function public.start_turn, public.activate_message, public.chat_page from public;
-grant execute on function public.start_turn, public.activate_message, public.chat_page to colloquy_app;
+-- The name under which a front end finds a message, and no other: the client's where it means this one, else our id. Versions
+-- of a question may share the client's name, which means the one that is shown, or the newest.
+create function public.name_of(p_user uuid, p_conversation uuid, p_message uuid) returns text
+language plpgsql stable
+set search_path = public, pg_temp
+as $$
+declare
+    own record;
+begin
+    select m.client_id, m.active, m.seq into own from messages m
+    where m.user_id = p_user and m.conversation_id = p_conversation and m.id = p_message;
+    if own.client_id is null or exists (
+        select from messages m
+        where m.user_id = p_user and m.conversation_id = p_conversation and m.client_id = own.client_id
+            and (m.active > own.active or m.active = own.active and m.seq > own.seq))
+    then
+        return p_message::text;
+    end if;
+    -- A version may also be stored under our id of the one that it replaces.
+    if own.client_id ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' and exists (
+        select from messages m
+        where m.user_id = p_user and m.conversation_id = p_conversation and m.id = own.client_id::uuid)
+    then
+        return p_message::text;
+    end if;
+    return own.client_id;
+end
+$$;
+
+-- A page of all messages but an answer that is being written, oldest first: those behind the place `p_from`, as
+-- `list_messages_asc` has it. `name` and `parent_name` are names that no two messages share, `head` is that of the last message
+-- that a reader sees.
+create function public.chat_branches(
+    p_user uuid, p_id uuid, p_client_id text, p_from bigint, p_limit bigint, p_most_bytes bigint)
+returns table (
+    id uuid, conversation_id uuid, client_id text, parent_id uuid, seq bigint, active boolean, role text, status text,
+    origin text, parts jsonb, content text, sources jsonb, metadata jsonb, model text, usage jsonb,
+    created_at timestamptz, siblings jsonb, name text, parent_name text, head text, found bigint)
+language plpgsql
+set search_path = public, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+#variable_conflict use_column
+declare
+    p_conversation uuid := find_conversation(p_user, p_id, p_client_id);
+    p_found bigint;
+    p_sizes bigint[];
+    p_head text;
+begin
+    if p_conversation is null then
+        return;
+    end if;
+    perform live_run(p_user, p_conversation);
+    p_from := coalesce(p_from, 0);
+    select name_of(p_user, p_conversation, m.id) into p_head from messages m
+    where m.user_id = p_user and m.conversation_id = p_conversation and m.active and m.status <> 'in_progress'
+    order by m.seq desc limit 1;
+    select count(*), array_agg(m.size) into p_found, p_sizes
+    from (
+        select m.size::bigint as size
+        from messages m
+        where m.user_id = p_user and m.conversation_id = p_conversation and m.status <> 'in_progress' and m.seq > p_from
+        order by m.seq
+        limit p_limit + 1
+    ) m;
+    if p_found = 0 then
+        head := p_head;
+        return next;
+        return;
+    end if;
+    p_limit := fitting(p_sizes, p_limit, p_most_bytes);
+    return query
+        select m.id, m.conversation_id, m.client_id, m.parent_id, m.seq, m.active, m.role, m.status, m.origin, m.parts,
+            m.content, m.sources, m.metadata, m.model, m.usage, m.created_at,
+            siblings_of(p_user, p_conversation, m.id), name_of(p_user, p_conversation, m.id),
+            name_of(p_user, p_conversation, m.parent_id), p_head, p_found
+        from messages m
+        where m.user_id = p_user and m.conversation_id = p_conversation and m.status <> 'in_progress' and m.seq > p_from
+        order by m.seq
+        limit p_limit;
+end
+$$;
+
+revoke execute on function
+    public.start_turn, public.activate_message, public.chat_page, public.name_of, public.chat_branches
+    from public;
+grant execute on function
+    public.start_turn, public.activate_message, public.chat_page, public.name_of, public.chat_branches
+    to colloquy_app;

@@ -29,8 +29,8 @@ pub(crate) use source::is_web_url;
 pub use source::{NewSources, Source};
 pub(crate) use text::cut;
 pub use turn::{
-    ChatMessage, Ended, Ending, FoundRun, HistoryMessage, Quota, QuotaState, RunChunk, RunPage, RunState, Siblings,
-    StartedTurn, TurnRules, TurnStart,
+    ChatBranches, ChatMessage, Ended, Ending, FoundRun, HistoryMessage, NamedMessage, Quota, QuotaState, RunChunk,
+    RunPage, RunState, Siblings, StartedTurn, TurnRules, TurnStart,
 };
 
 /// The SHA-256 of a request's content, in hexadecimal. Objects are hashed with their members sorted, so that a repeated

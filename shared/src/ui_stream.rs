@@ -24,7 +24,8 @@ use crate::model::ChatMessage;
 pub use chunk::Chunk;
 pub use field::{BadChunk, FinishReason, InputEncoding, ProviderMetadata};
 pub use message::{
-    COMPUTED, UiMessage, UiRole, finish_metadata, note_completed, note_finish_reason, start_metadata, turn_metadata,
+    COMPUTED, UiBranchMessage, UiBranches, UiMessage, UiRole, finish_metadata, note_completed, note_finish_reason,
+    start_metadata, turn_metadata,
 };
 pub use parts::{OpenParts, merge};
 pub use replay::of_message;

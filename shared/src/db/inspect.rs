@@ -30,6 +30,7 @@ const STATEMENTS: &[(&str, &str)] = &[
     ("runs/request_stop.sql", include_str!("runs/request_stop.sql")),
     ("runs/sweep.sql", include_str!("runs/sweep.sql")),
     ("turns/activate.sql", include_str!("turns/activate.sql")),
+    ("turns/branches.sql", include_str!("turns/branches.sql")),
     ("turns/page.sql", include_str!("turns/page.sql")),
     ("turns/start.sql", include_str!("turns/start.sql")),
 ];

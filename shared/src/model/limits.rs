@@ -71,6 +71,8 @@ pub const SOURCE_URL_BYTES: usize = 2 * 1024;
 pub const PROMPT_SOURCES: usize = 10;
 /// The most characters of a passage that a prompt repeats.
 pub const PROMPT_SNIPPET_CHARS: usize = 500;
+/// The most characters of a source's passage that its part shows a reader.
+pub const SHOWN_SNIPPET_CHARS: usize = 500;
 /// The most characters of a link that a prompt repeats; a longer one is left out, since a cut link leads nowhere.
 pub const PROMPT_LINK_CHARS: usize = 1_000;
 /// The most bytes of all sources that a prompt repeats; those of later answers come first.

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::error::Fault;
 use crate::model::input::{FromJson, List, Object};
-use crate::model::limits;
+use crate::model::{cut, limits};
 
 /// A source of an answer. Any further member is kept as it came.
 ///
@@ -69,6 +69,25 @@ impl NewSources {
         self.sources.iter().map(Self::part_of)
     }
 
+    /// The AI SDK's part for the `n`th source of a message, from 1. As its provider's metadata it tells what a reader is
+    /// shown of it: which source it is, the beginning of the passage, how well it matched.
+    #[must_use]
+    pub fn nth_part_of(source: &Map<String, Value>, n: usize) -> Value {
+        let mut part = Self::part_of(source);
+        let mut shown = Map::from_iter([("n".to_owned(), Value::from(n))]);
+        if let Some(Value::String(snippet)) = source.get("snippet") {
+            shown.insert("snippet".to_owned(), cut(snippet, limits::SHOWN_SNIPPET_CHARS).into());
+        }
+        if let Some(score) = source.get("score").filter(|score| score.is_number()) {
+            shown.insert("score".to_owned(), score.clone());
+        }
+        if let Value::Object(part) = &mut part {
+            let metadata = part.entry("providerMetadata").or_insert_with(|| Value::Object(Map::new()));
+            metadata["colloquy"] = Value::Object(shown);
+        }
+        part
+    }
+
     /// The AI SDK's part for a source. It shows what the front end's types know; the rest is in `sources`.
     /// <https://ai-sdk.dev/docs/reference/ai-sdk-core/ui-message>
     #[must_use]
@@ -90,6 +109,10 @@ impl NewSources {
                 part.insert("title".into(), title.or_else(|| source.get("id").cloned()).unwrap_or_default());
                 part.extend(text("filename").map(|filename| ("filename".into(), filename)));
             }
+            // An object of objects, or the SDK's reader refuses it.
+            let metadata = source.get("providerMetadata").and_then(Value::as_object);
+            let metadata = metadata.filter(|metadata| metadata.values().all(Value::is_object));
+            part.extend(metadata.map(|metadata| ("providerMetadata".into(), metadata.clone().into())));
         }
         part
     }
@@ -101,6 +124,15 @@ impl NewSources {
             let kind = part.get("type")?.as_str()?.strip_prefix("source-")?;
             let mut source: Map<String, Value> =
                 part.iter().filter(|(name, _)| !matches!(name.as_str(), "type" | "sourceId")).map(own).collect();
+            // What this API showed of it when it was streamed.
+            if let Some(Value::Object(metadata)) = source.get_mut("providerMetadata")
+                && let Some(Value::Object(shown)) = metadata.remove("colloquy")
+            {
+                if metadata.is_empty() {
+                    source.remove("providerMetadata");
+                }
+                source.extend(shown.into_iter().filter(|(name, _)| matches!(name.as_str(), "snippet" | "score")));
+            }
             source.insert("id".into(), part.get("sourceId")?.clone());
             source.insert("type".into(), kind.into());
             Some(source)
@@ -198,4 +230,47 @@ fn check_source(item: Map<String, Value>, at: &str, faults: &mut Vec<Fault>) -> 
 pub(crate) fn is_web_url(url: &str) -> bool {
     let scheme = url.split_once("://").map(|(scheme, _)| scheme);
     scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(value: &Value) -> Map<String, Value> {
+        value.as_object().cloned().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_part_shows_its_number_the_passage_and_what_its_agent_adds() {
+        let source = object(&json!({
+            "id": "s1", "type": "url", "url": "https://a.example", "title": "A", "snippet": "x".repeat(900), "score": 0.5,
+            "providerMetadata": {"rag": {"page": 3}, "colloquy": {"n": 9}},
+        }));
+        let part = NewSources::nth_part_of(&source, 2);
+        let metadata = &part["providerMetadata"];
+        assert_eq!(metadata["rag"], json!({"page": 3}));
+        assert_eq!((&metadata["colloquy"]["n"], &metadata["colloquy"]["score"]), (&json!(2), &json!(0.5)));
+        let snippet = metadata["colloquy"]["snippet"].as_str().unwrap_or_default();
+        assert_eq!(snippet.chars().count(), limits::SHOWN_SNIPPET_CHARS);
+
+        for odd in [json!("x"), json!([]), json!({"rag": 7}), json!({"rag": {}, "other": null})] {
+            let source = object(&json!({"id": "s1", "type": "document", "providerMetadata": odd, "score": "high"}));
+            let part = NewSources::nth_part_of(&source, 1);
+            assert_eq!(part["providerMetadata"], json!({"colloquy": {"n": 1}}), "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_part_that_was_streamed_says_what_its_source_said() {
+        for extra in [json!({}), json!({"providerMetadata": {"rag": {"page": 3}}})] {
+            let mut source = object(&json!({
+                "id": "s1", "type": "url", "url": "https://a.example", "title": "A", "snippet": "x", "score": 0.5,
+            }));
+            source.extend(object(&extra));
+            let part = object(&NewSources::nth_part_of(&source, 1));
+            assert_eq!(NewSources::from_parts(&[part]).sources(), [source]);
+        }
+    }
 }

@@ -123,6 +123,28 @@ pub struct ChatMessage {
     pub siblings: Option<Siblings>,
 }
 
+/// A message among all branches, under a name that no other has.
+#[derive(Debug)]
+pub struct NamedMessage {
+    /// The message.
+    pub shown: ChatMessage,
+    /// The client's name of it where that means this one, else our id.
+    pub name: String,
+    /// Its parent's; none for a first message.
+    pub parent: Option<String>,
+}
+
+/// A page of all of a conversation's branches.
+#[derive(Debug)]
+pub struct ChatBranches {
+    /// The name of the last message that a reader sees.
+    pub head: Option<String>,
+    /// The messages, each behind its parent.
+    pub messages: Vec<NamedMessage>,
+    /// Leads to later messages.
+    pub next_cursor: Option<String>,
+}
+
 /// A message as the agent is given it. It has no reasoning: thoughts are never told again.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -18,7 +18,7 @@ use crate::config::ChatConfig;
 use crate::db::Db;
 use crate::error::Error;
 use crate::id::{ConversationId, RunId};
-use crate::model::{Ended, Ending, RunState, StartedTurn, Status, Title};
+use crate::model::{Ended, Ending, NewSources, RunState, StartedTurn, Status, Title};
 use crate::ui_stream::{self, Chunk, FinishReason, OpenParts};
 
 /// How often the database is told that a silent run goes on, and asked whether it should.
@@ -41,6 +41,8 @@ pub(super) struct Writing {
     usage: Option<Map<String, Value>>,
     model: Option<String>,
     finish: Option<FinishReason>,
+    /// How many sources it has.
+    sources: usize,
     began: Instant,
     first_word: Option<Instant>,
     /// When the reader was last told something.
@@ -91,6 +93,7 @@ impl Writing {
             usage: None,
             model: None,
             finish: None,
+            sources: 0,
             began: now,
             first_word: None,
             spoke: now,
@@ -176,7 +179,9 @@ impl Writing {
                 self.send(&chunk);
             }
             AgentEvent::Source { chunk, source } => {
-                self.send(&chunk);
+                self.sources += 1;
+                let shown = Chunk::parse(NewSources::nth_part_of(&source, self.sources));
+                self.send(&shown.unwrap_or(chunk));
                 self.outbox.push_source(source);
             }
             AgentEvent::Usage(usage) => self.usage = Some(usage),

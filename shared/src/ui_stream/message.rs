@@ -1,5 +1,7 @@
 //! Messages as a front end holds them.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -7,7 +9,9 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use crate::id::MessageId;
-use crate::model::{ChatMessage, Message, Role, Siblings, StartedTurn, Status};
+use crate::model::{
+    ChatBranches, ChatMessage, Message, NamedMessage, NewSources, Origin, Role, Siblings, StartedTurn, Status,
+};
 use crate::ui_stream::FinishReason;
 
 /// Who speaks, in the AI SDK's words.
@@ -55,7 +59,48 @@ impl From<&ChatMessage> for UiMessage {
         metadata.extend(start_metadata(message.id, message.created_at, message.parent_id, siblings.as_ref()));
         let usage = message.usage.as_ref().and_then(|usage| serde_json::from_str(usage.get()).ok());
         metadata.extend(finish_metadata(message.status, usage.as_ref(), message.model.as_deref()));
-        Self { id: id_of(message), role: message.role.into(), metadata, parts: message.parts.clone() }
+        Self { id: id_of(message), role: message.role.into(), metadata, parts: shown_parts(message) }
+    }
+}
+
+/// A message of the tree of a conversation's branches, as assistant-ui's repository imports it.
+/// <https://www.assistant-ui.com/docs/api-reference/overview>
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UiBranchMessage {
+    /// The message. Its `id` is one that no other has: where versions share the client's, that is the shown one's, and the
+    /// others have ours.
+    pub message: UiMessage,
+    /// The `id` of the message that it follows; null for a first one.
+    #[schema(required)]
+    pub parent_id: Option<String>,
+}
+
+/// All of a conversation's branches.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UiBranches {
+    /// The `id` of the last message that a reader sees; absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head_id: Option<String>,
+    /// Oldest first: each behind its parent.
+    pub messages: Vec<UiBranchMessage>,
+    /// Pass it as `cursor` for later messages; absent on the last page. Opaque.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+impl From<ChatBranches> for UiBranches {
+    fn from(branches: ChatBranches) -> Self {
+        let message = |named: NamedMessage| UiBranchMessage {
+            message: UiMessage { id: named.name, ..UiMessage::from(&named.shown) },
+            parent_id: named.parent,
+        };
+        Self {
+            head_id: branches.head,
+            messages: branches.messages.into_iter().map(message).collect(),
+            next_cursor: branches.next_cursor,
+        }
     }
 }
 
@@ -63,6 +108,29 @@ impl From<&ChatMessage> for UiMessage {
 pub(super) fn stored_metadata(message: &Message) -> Map<String, Value> {
     // A column of PostgreSQL's, which holds an object.
     serde_json::from_str(message.metadata.get()).unwrap_or_default()
+}
+
+/// The parts as a reader is shown them. Those of an answer that was relayed are stored so; a message that a client or an import
+/// brought has its sources beside its parts.
+pub(super) fn shown_parts(message: &Message) -> Box<RawValue> {
+    if message.origin == Origin::Relay || message.sources.get() == "[]" {
+        return message.parts.clone();
+    }
+    let sources: Vec<Map<String, Value>> = serde_json::from_str(message.sources.get()).unwrap_or_default();
+    let Ok(mut parts) = serde_json::from_str::<Vec<Map<String, Value>>>(message.parts.get()) else {
+        return message.parts.clone();
+    };
+    let places: HashMap<&Value, usize> =
+        sources.iter().enumerate().filter_map(|(place, source)| Some((source.get("id")?, place))).collect();
+    for part in &mut parts {
+        let Some(place) = part.get("sourceId").and_then(|id| places.get(id).copied()) else { continue };
+        if let Value::Object(mut shown) = NewSources::nth_part_of(&sources[place], place + 1)
+            && let Some(metadata) = shown.remove("providerMetadata")
+        {
+            part.insert("providerMetadata".to_owned(), metadata);
+        }
+    }
+    serde_json::value::to_raw_value(&parts).unwrap_or_else(|_| message.parts.clone())
 }
 
 pub(super) fn id_of(message: &Message) -> String {

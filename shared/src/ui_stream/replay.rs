@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::model::{ChatMessage, Status};
 use crate::ui_stream::field::Field;
-use crate::ui_stream::message::{finish_reason, id_of, stored_metadata};
+use crate::ui_stream::message::{finish_reason, id_of, shown_parts, stored_metadata};
 use crate::ui_stream::{Chunk, FinishReason, ProviderMetadata, finish_metadata, start_metadata};
 
 type Object = Map<String, Value>;
@@ -20,7 +20,7 @@ pub fn of_message(answer: &ChatMessage) -> Vec<Value> {
     let reason = finish_reason(&metadata);
     metadata.extend(start_metadata(message.id, message.created_at, message.parent_id, siblings.as_ref()));
     let mut frames = vec![Chunk::Start { message_id: Some(id_of(message)), message_metadata: Some(metadata) }];
-    let parts: Vec<Object> = serde_json::from_str(message.parts.get()).unwrap_or_default();
+    let parts: Vec<Object> = serde_json::from_str(shown_parts(message).get()).unwrap_or_default();
     let mut in_step = false;
     for (n, part) in parts.into_iter().enumerate() {
         if part.get("type").is_some_and(|kind| kind == "step-start") && std::mem::replace(&mut in_step, true) {

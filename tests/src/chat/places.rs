@@ -4,7 +4,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::support::api::{Api, User};
-use crate::support::chat::{agent_requests, question, release, unique};
+use crate::support::chat::{agent_requests, question, release, sweep_later, unique};
 
 /// A message as a front end shows it.
 fn says(role: &str, id: &str, text: &str) -> Value {
@@ -152,4 +152,79 @@ async fn a_key_that_joined_a_running_answer_gets_it_later_too() {
     }
     assert_eq!((one.message(), two.message()), (first.message(), first.message()));
     assert_eq!(agent_requests(&text).await.as_array().expect("requests").len(), 1);
+}
+
+#[tokio::test]
+async fn all_branches_come_as_a_repository_of_messages() {
+    let api = Api::new().await;
+    let user = api.user().await;
+    let (a1, a2) = talk(&user).await;
+    let body = json!({"id": "c", "message": says("user", "q3", "Two, in other words?"), "parentId": a1});
+    let other = user.chat(&body).await.rest().await.message();
+    let page = user.get("/v1/chat/c?branch=all&limit=4").await;
+    assert_eq!(page.text("/headId"), other);
+    assert_eq!(page.texts("/messages", "/message/id"), ["q1", &a1, "q2", &a2]);
+    assert_eq!(page.body["messages"][0]["parentId"], Value::Null);
+    assert!(page.body["messages"][0].as_object().expect("an object").contains_key("parentId"));
+    assert_eq!(page.texts("/messages", "/message/role")[..2], ["user", "assistant"]);
+    let rest = user.get(&format!("/v1/chat/c?branch=all&cursor={}", page.text("/nextCursor"))).await;
+    assert_eq!(rest.texts("/messages", "/message/id"), ["q3", &other]);
+    assert_eq!(rest.texts("/messages", "/parentId"), [&a1, "q3"]);
+    assert_eq!(rest.text("/headId"), other);
+    assert!(rest.body.get("nextCursor").is_none());
+    let shown = user.get("/v1/chat/c").await;
+    assert_eq!(shown.body["data"][2], rest.body["messages"][0]["message"], "a message is the same in both");
+    user.get("/v1/chat/nowhere?branch=all").await.expect_problem(StatusCode::NOT_FOUND, "not_found");
+    assert_eq!(user.get("/v1/chat/c?branch=some").await.faults(), ["query:/branch"]);
+}
+
+/// What a hover card shows of a source comes with it: while it is streamed, after a reload, in a replay from the chunks and
+/// from the stored answer.
+#[tokio::test]
+async fn a_source_tells_its_number_and_its_passage_wherever_it_is_shown() {
+    let api = Api::new().await;
+    let user = api.user().await;
+    let body = question("c", "q", "How are cursors made?", "");
+    let first = user.chat(&body).await.rest().await;
+    let second = user.chat(&body).await.rest().await;
+    sweep_later(&api).await;
+    let third = user.chat(&body).await.rest().await;
+    let page = user.get("/v1/chat/c").await;
+    let parts = page.body["data"][1]["parts"].as_array().expect("parts").clone();
+    let of =
+        |frames: &[Value]| frames.iter().filter(|frame| frame["type"] == "source-url").cloned().collect::<Vec<_>>();
+    let shown = of(&first.frames);
+    assert!(!shown.is_empty());
+    let sources = user.get(&format!("/v1/conversations/c/messages/{}", first.message())).await.body["sources"].clone();
+    for (i, source) in shown.iter().enumerate() {
+        let told = &source["providerMetadata"]["colloquy"];
+        assert_eq!((told["n"].as_u64(), &told["score"]), (Some(i as u64 + 1), &sources[i]["score"]));
+        let snippet = told["snippet"].as_str().expect("a passage");
+        assert!((1..=500).contains(&snippet.chars().count()));
+        let begins = snippet.trim_end_matches('…');
+        assert!(sources[i]["snippet"].as_str().expect("a passage").starts_with(begins));
+    }
+    for other in [of(&second.frames), of(&third.frames), of(&parts)] {
+        assert_eq!(other, shown);
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_a_client_stored_is_shown_alike() {
+    let api = Api::new().await;
+    let user = api.user().await;
+    let source = |title: &str| json!({"url": format!("https://example.com/{title}"), "title": title, "snippet": title});
+    let rows = json!([
+        {"clientId": "q", "role": "user", "content": "Where?"},
+        {"role": "assistant", "content": "There [2].", "sources": [source("one"), source("two")]},
+    ]);
+    user.post("/v1/conversations", &json!({"clientId": "c", "messages": rows})).await.expect(StatusCode::CREATED);
+    let told = |list: &Value| {
+        let parts = list.as_array().expect("a list").iter().filter(|part| part["type"] == "source-url");
+        parts.map(|part| part["providerMetadata"]["colloquy"].clone()).collect::<Vec<_>>()
+    };
+    let expected = [json!({"n": 1, "snippet": "one"}), json!({"n": 2, "snippet": "two"})];
+    assert_eq!(told(&user.get("/v1/chat/c").await.body["data"][1]["parts"]), expected);
+    let replayed = user.chat(&question("c", "q", "Where?", "")).await.rest().await;
+    assert_eq!(told(&json!(replayed.frames)), expected);
 }

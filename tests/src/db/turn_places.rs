@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use shared::error::Code;
-use shared::id::ConversationRef;
-use shared::model::{PageSize, Turn, TurnStart};
+use shared::id::{ConversationRef, MessageRef};
+use shared::model::{Cursor, MessageCursor, PageSize, Turn, TurnStart};
 
 use crate::support::content::{conversation, messages, random, read, says, someone};
 use crate::support::database::{Database, on_every_database, on_every_version};
@@ -17,7 +17,8 @@ on_every_version!(
     a_repeated_question_stays_where_it_is,
     an_edit_with_a_name_of_its_own_keeps_it,
     a_name_in_the_form_of_ours_is_never_given,
-    branches_are_told_to_the_reader
+    branches_are_told_to_the_reader,
+    all_branches_are_a_tree_of_names_that_are_unique
 );
 
 /// A question behind messages that the front end shows.
@@ -237,4 +238,57 @@ async fn branches_are_told_to_the_reader(database: Database) {
     while db.sweep(10, std::time::Duration::ZERO).await.unwrap().chunks > 0 {}
     let replayed = user.start_turn(&submit("c", "q1", "one"), &rules()).await.unwrap();
     assert!(matches!(replayed, TurnStart::Finished(answer) if answer.siblings.is_some()));
+}
+
+async fn all_branches_are_a_tree_of_names_that_are_unique(database: Database) {
+    let (db, caller) = (database.db(), someone());
+    let user = db.as_user(&caller);
+    let name = ConversationRef::parse("c");
+    let size = |text: &str| PageSize::try_from(text).unwrap();
+    assert!(user.chat_branches(&name, PageSize::default(), None).await.unwrap().is_none());
+    user.create_conversation(conversation(json!({"clientId": "c"}))).await.unwrap();
+    let empty = user.chat_branches(&name, PageSize::default(), None).await.unwrap().unwrap();
+    assert_eq!((empty.head, empty.messages.len(), empty.next_cursor), (None, 0, None));
+
+    user.append_messages(&name, messages([says("bare")])).await.unwrap().unwrap();
+    let bare = shown(user, "c").await[0].id.to_string();
+    turn_of(user, &regenerate("c", None), "A0").await;
+    let first = turn_of(user, &submit("c", "q1", "one"), "A1").await;
+    turn_of(user, &edit("c", "q1", "ONE"), "B1").await;
+    turn_of(user, &regenerate("c", None), "B1'").await;
+    // Under our id of what it replaces, as a front end that loaded it names it.
+    let own = turn_of(user, &edit("c", &bare, "BARE"), "C0").await;
+    let running = begun(user.start_turn(&submit("c", "q2", "two"), &rules()).await);
+
+    let (mut tree, mut cursor, mut pages) = (Vec::new(), None, 0);
+    loop {
+        let page = user.chat_branches(&name, size("3"), cursor).await.unwrap().unwrap();
+        assert_eq!(page.head.as_deref(), Some("q2"), "the answer that is being written isn't shown");
+        tree.extend(page.messages);
+        pages += 1;
+        let Some(next) = page.next_cursor else { break };
+        cursor = Some(<MessageCursor as Cursor>::decode(&next).unwrap());
+    }
+    assert_eq!((pages, tree.len()), (4, 10));
+    let mut names: Vec<String> = Vec::new();
+    for named in &tree {
+        assert!(!names.contains(&named.name), "{} is the name of two", named.name);
+        assert!(named.parent.as_ref().is_none_or(|parent| names.contains(parent)), "a parent comes first");
+        names.push(named.name.clone());
+        // And each leads back to its message.
+        let found = user.get_message(&name, &MessageRef::parse(&named.name), false).await.unwrap().unwrap();
+        assert_eq!(found.id, named.shown.message.id);
+    }
+    let name_of = |text: &str| &tree.iter().find(|named| named.shown.message.content == text).unwrap().name;
+    assert_eq!((name_of("bare"), name_of("BARE")), (&bare, &own.question.to_string()));
+    assert_eq!((name_of("one").as_str(), name_of("ONE")), (first.question.to_string().as_str(), &"q1".to_owned()));
+
+    // The name is the shown one's.
+    answer(user, running.run, "A2").await;
+    user.activate_message(&name, &first.question.into()).await.unwrap().unwrap();
+    let page = user.chat_branches(&name, size("100"), None).await.unwrap().unwrap();
+    assert_eq!(page.head, Some(first.message.to_string()));
+    let shown = page.messages.iter().find(|named| named.name == "q1").unwrap();
+    assert_eq!(shown.shown.message.content, "one");
+    assert!(shown.shown.siblings.is_some());
 }

@@ -203,6 +203,7 @@ async fn another_users_conversation_is_out_of_reach(database: Database) {
         assert!(other.request_stop(&theirs).await.unwrap().is_none());
         assert!(other.read_run(started.run, -1).await.unwrap().is_none());
         assert!(other.chat_page(&theirs, PageSize::default(), None).await.unwrap().is_none());
+        assert!(other.chat_branches(&theirs, PageSize::default(), None).await.unwrap().is_none());
         assert!(other.activate_message(&theirs, &started.question.into()).await.unwrap().is_none());
         let lease = Duration::from_hours(1);
         assert!(!other.append_chunks(started.run, &[], lease).await.unwrap().live);
