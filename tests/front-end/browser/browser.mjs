@@ -1,146 +1,25 @@
-// The page of docs/chat.md in a real browser, on an origin of its own: preflights, streams, reloads. Prints a line of JSON for
+// The pages of the documents in a real browser, on an origin of their own: preflights, streams, reloads. Prints a line of JSON for
 // each scenario: {"scenario", "ok", "error"?}.
 //
 // FRONT_ENDS: the folders of the versions of the AI SDK, as JSON; API_URL, AUTH_URL, AGENT_URL; BROWSER: the browser's program;
 // PAGE_ORIGIN: the origin that the functions let in.
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
-import { basename, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
+import { basename } from "node:path";
 import { chromium } from "playwright-core";
-import { docs } from "./docs.mjs";
-import { Link } from "./link.mjs";
+import { serve } from "./pages.mjs";
+import { SERVICES, Tab, link } from "./tab.mjs";
 
-const { API_URL, AUTH_URL, AGENT_URL, BROWSER, PAGE_ORIGIN } = process.env;
+const { AUTH_URL, AGENT_URL, BROWSER, PAGE_ORIGIN } = process.env;
 const folders = JSON.parse(process.env.FRONT_ENDS);
-const link = await Link.to(API_URL);
-const SERVICES = { API: link.url, AUTH: AUTH_URL };
 const QUESTION = "How long does a token live?";
 
-/** The page with a version of the AI SDK, as one script. */
-async function bundle(folder) {
-  const { outputFiles } = await build({
-    entryPoints: [fileURLToPath(new URL("page.jsx", import.meta.url))],
-    bundle: true, write: false, format: "esm", jsx: "automatic", logLevel: "silent",
-    define: { "process.env.NODE_ENV": '"production"' },
-    nodePaths: [join(folder, "node_modules")],
-    plugins: [docs],
-  });
-  return outputFiles[0].text;
-}
-
-const scripts = new Map(await Promise.all(folders.map(async (folder) => [basename(folder), await bundle(folder)])));
-
-// `/ai-6/ID` is the page of a chat, with the settings in its query, and `/ai-6.js` its script. `/` is a page without any.
-const answer = (request, response) => {
-  const { pathname, searchParams } = new URL(request.url, PAGE_ORIGIN);
-  const [, name, ID] = pathname.split("/");
-  response.setHeader("content-type", "text/html; charset=utf-8");
-  if (name === "") return response.end(`<!doctype html><link rel="icon" href="data:,">`);
-  const script = scripts.get(name.replace(/\.js$/, ""));
-  if (!script) return response.writeHead(404).end();
-  if (name.endsWith(".js")) return response.setHeader("content-type", "text/javascript").end(script);
-  const settings = JSON.stringify({ ...SERVICES, ...Object.fromEntries(searchParams), ID });
-  response.end(`<!doctype html><link rel="icon" href="data:,"><body>
-    <script type="application/json" id="settings">${settings}</script><script type="module" src="/${name}.js"></script>`);
-};
-const server = createServer(answer).listen(new URL(PAGE_ORIGIN).port, "127.0.0.1");
-const foreign = createServer(answer).listen(0, "127.0.0.1");
-
+const listen = await serve(folders.map((folder) => ["page.jsx", folder]), SERVICES);
+const [server, foreign] = [new URL(PAGE_ORIGIN).port, 0].map(listen);
 const browser = await chromium.launch({
   executablePath: BROWSER,
   args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-quic"],
 });
-
-/** A chat on a page, and what a test does with it. */
-class Tab {
-  /** Opens the page of somebody who has signed in: by whatever names the page and the services have. */
-  static async open(context, version, id, { origin = PAGE_ORIGIN, services = SERVICES } = {}) {
-    const page = await context.newPage();
-    const tab = Object.assign(new Tab(), { page, errors: [] });
-    await page.goto(origin);
-    if ((await context.cookies(services.AUTH)).length === 0) await tab.signUp(services.AUTH);
-    page.on("pageerror", (error) => tab.errors.push(String(error)));
-    page.on("console", (message) => message.type() === "error" && tab.errors.push(message.text()));
-    await page.goto(`${origin}/${version}/${id}?${new URLSearchParams(services)}`);
-    await tab.is("ready|submitted|streaming|error");
-    return tab;
-  }
-
-  async signUp(auth) {
-    const status = await this.page.evaluate(async (auth) => {
-      const somebody = { name: "Ada", email: `${crypto.randomUUID()}@example.com`, password: crypto.randomUUID() };
-      const headers = { "content-type": "application/json" };
-      const init = { method: "POST", headers, credentials: "include", body: JSON.stringify(somebody) };
-      return (await fetch(`${auth}/sign-up/email`, init)).status;
-    }, auth);
-    assert.equal(status, 200);
-  }
-
-  ask(text) {
-    return this.page.locator("textarea").fill(text).then(() => this.press("send"));
-  }
-  press(name) {
-    return this.page.locator(`button[name=${name}]`).click();
-  }
-  is(status) {
-    return this.page.waitForFunction((status) =>
-      new RegExp(`^(${status})$`).test(document.querySelector("main")?.dataset.status), status);
-  }
-  /** Waits until the page tells what went wrong, and answers it: the words may be gone a moment later. */
-  async told(text) {
-    const said = await this.page.waitForFunction((text) => {
-      const said = document.querySelector("[role=alert]")?.textContent;
-      return said && new RegExp(text).test(said) && said;
-    }, text);
-    return said.jsonValue();
-  }
-  ends(status) {
-    return this.page.waitForFunction((status) =>
-      [...document.querySelectorAll("li.assistant")].at(-1)?.dataset.status === status, status);
-  }
-  /** Waits until the last answer has this many words, and answers them. */
-  async words(count) {
-    await this.page.waitForFunction((count) =>
-      [...document.querySelectorAll("li.assistant")].at(-1)?.textContent.split(/\s+/).filter(Boolean).length >= count, count);
-    return (await this.answer()).text.split(/\s+/).filter(Boolean);
-  }
-  async messages() {
-    return this.page.locator("li").evaluateAll((items) => items.map((item) => ({
-      id: item.id, role: item.className, status: item.dataset.status,
-      text: [...item.querySelectorAll("p")].map((p) => p.textContent).join(""),
-      sources: [...item.querySelectorAll("a")].map((a) => a.href),
-    })));
-  }
-  async answer() {
-    return (await this.messages()).filter(({ role }) => role === "assistant").at(-1);
-  }
-  /** What it shows after a reload is what it showed before. */
-  async survivesReload() {
-    const shown = await this.messages();
-    await this.page.reload();
-    await this.is("ready");
-    await this.page.waitForFunction((count) => document.querySelectorAll("li").length === count, shown.length);
-    const answers = (messages) => messages.map(({ role, status, ...rest }) => (role === "user" ? rest : { ...rest, status }));
-    assert.deepEqual(answers(await this.messages()), answers(shown));
-  }
-  /** Waits until the answer's end is stored: asks the API beside the page. */
-  async isStored(id) {
-    const { token } = await (await this.page.context().request.get(`${AUTH_URL}/token`)).json();
-    const headers = { authorization: `Bearer ${token}` };
-    for (;;) {
-      const { data } = await (await fetch(`${API_URL}/v1/chat/${id}`, { headers })).json();
-      if (data.at(-1).metadata.status === "complete") return;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  }
-  noErrors() {
-    // A chat that has no question yet has no history: the browser tells of that 404 by itself.
-    assert.deepEqual(this.errors.filter((error) => !error.includes("404")), []);
-  }
-}
 
 const release = async (name) =>
   assert.equal((await fetch(new URL(`/release/${name}`, AGENT_URL), { method: "POST" })).status, 204);
@@ -258,6 +137,59 @@ const scenarios = {
     assert.deepEqual([await asked(mark), await asked(other)], [1, 1]);
   },
 
+  async "versions of an answer and of a question"(open) {
+    const [id, mark, other] = [unique(), unique(), unique()];
+    const tab = await open(id);
+    const shown = async () => (await tab.messages()).map(({ id, text }) => ({ id, text }));
+    const show = async (name, who, places, expected) => {
+      await tab.press(name, `li.${who}`);
+      await tab.places(places);
+      assert.deepEqual(await shown(), expected);
+      await tab.survivesReload();
+    };
+    await tab.ask(`${QUESTION} ${mark}`);
+    await tab.ends("complete");
+    const first = await shown();
+    await tab.press("again");
+    await tab.places(["2/2"]);
+    await tab.ends("complete");
+    const again = await shown();
+    assert.notEqual(again[1].id, first[1].id);
+    await show("earlier", "assistant", ["1/2"], first);
+    await tab.press("edit");
+    await tab.ask(`What is a lease? ${other}`);
+    await tab.places(["2/2"]);
+    await tab.ends("complete");
+    const edited = await shown();
+    await tab.survivesReload();
+    // What a reader of a question sees below it is its newest answer.
+    await show("earlier", "user", ["1/2", "2/2"], again);
+    await show("later", "user", ["2/2"], edited);
+    assert.deepEqual([await asked(mark), await asked(other)], [2, 1]);
+    tab.noErrors();
+  },
+
+  async "a tab that hasn't seen the last turn"(open) {
+    const [id, mark] = [unique(), unique()];
+    const tab = await open(id);
+    await tab.ask(QUESTION);
+    await tab.ends("complete");
+    const other = await open(id);
+    await other.ask(`What is a lease? ${mark}`);
+    await other.count(4);
+    await other.ends("complete");
+    await tab.ask(`What is a quota? ${mark}`);
+    await tab.count(4);
+    await tab.ends("complete");
+    const shown = (await tab.messages()).map(({ text }) => text);
+    await tab.survivesReload();
+    await tab.places(["2/2"]);
+    await other.page.reload();
+    await other.shows(shown);
+    assert.equal(await asked(mark), 2);
+    tab.noErrors();
+  },
+
   async "a token, for as long as it is good"(open) {
     const tab = await open(unique());
     const { page } = tab;
@@ -338,7 +270,7 @@ const scenarios = {
 };
 
 const only = process.env.SCENARIO;
-for (const version of scripts.keys()) {
+for (const version of folders.map((folder) => basename(folder))) {
   for (const [name, play] of Object.entries(scenarios)) {
     if (only && name !== only) continue;
     link.up();

@@ -41,13 +41,15 @@ const SCENARIOS: [&str; 24] = [
     "a rendered useChat",
 ];
 
-const BROWSER_SCENARIOS: [&str; 10] = [
+const BROWSER_SCENARIOS: [&str; 12] = [
     "a reload in the middle of an answer",
     "two pages and a stop",
     "a page that is closed and opened again",
     "a connection that breaks in the middle",
     "an answer that ended long before the connection was back",
     "a question that never arrived",
+    "versions of an answer and of a question",
+    "a tab that hasn't seen the last turn",
     "a token, for as long as it is good",
     "the names of the machine",
     "what went wrong, in words",
