@@ -196,6 +196,20 @@ async fn what_the_agent_cannot_be_given_is_refused_and_nothing_is_stored() {
 }
 
 #[tokio::test]
+async fn a_file_of_the_history_that_the_agent_does_not_take_is_named() {
+    for protocol in [AgentProtocol::OpenAi, AgentProtocol::UiMessageStream] {
+        let scene = Scene::with(protocol, |_| {}).await;
+        let conversation = json!({"clientId": "c", "messages": [
+            {"role": "user", "parts": [file("application/pdf", "leave.pdf", LEAVE), text("Read it.")]},
+            {"role": "assistant", "content": "I have."},
+        ]});
+        scene.user.post("/v1/conversations", &conversation).await.expect(StatusCode::CREATED);
+        let sent = scene.ask("q1", &[text("And?")]).await[0].to_string();
+        assert!(sent.contains("[File: leave.pdf]") && sent.contains("Read it.") && !sent.contains(LEAVE), "{sent}");
+    }
+}
+
+#[tokio::test]
 async fn a_question_has_ten_files_and_every_fault_is_told() {
     let scene = Scene::with(AgentProtocol::OpenAi, |_| {}).await;
     let ten: Vec<Value> = (0..10).map(|_| picture()).collect();

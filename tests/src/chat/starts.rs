@@ -90,6 +90,30 @@ async fn only_the_database_tells_the_agent_what_was_said() {
 }
 
 #[tokio::test]
+async fn speakers_take_turns_after_answers_that_came_to_nothing() {
+    let api = Api::new().await;
+    let user = api.user().await;
+    let text = unique("after nothing");
+    let hold = text.replace(' ', "-");
+    user.chat(&question("c", "q1", "Refused?", "status=500")).await.rest().await;
+    user.chat(&question("c", "q2", "Broken?", "error@4")).await.rest().await;
+    // Stopped before its first word.
+    let mut stopped = user.chat(&question("c", "q3", "Stopped?", &format!("hold@0={hold}"))).await;
+    stopped.until("start").await;
+    user.post("/v1/chat/c/stop", &json!({})).await.expect(StatusCode::ACCEPTED);
+    stopped.rest().await;
+    release(&hold).await;
+    user.chat(&question("c", "q4", "Answered?", "")).await.rest().await;
+    user.chat(&question("c", "q5", &text, "")).await.rest().await;
+    let requests = agent_requests(&text).await;
+    let sent = requests[0]["body"]["messages"].as_array().expect("messages");
+    let roles: Vec<&str> = sent.iter().filter_map(|message| message["role"].as_str()).collect();
+    assert_eq!(roles, ["user", "assistant", "user"], "{sent:?}");
+    let first = sent[0]["content"].as_str().expect("a text");
+    assert!(["Refused?", "Broken?", "Stopped?", "Answered?"].iter().all(|asked| first.contains(asked)), "{first}");
+}
+
+#[tokio::test]
 async fn another_user_sees_nothing_of_a_chat() {
     let api = Api::new().await;
     let (user, other) = (api.user().await, api.user().await);
