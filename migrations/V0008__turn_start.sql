@@ -231,7 +231,7 @@ begin
         end if;
     end if;
     select m.id, m.client_id, m.parent_id, m.role into target from messages m
-    where m.user_id = p_user and m.conversation_id = p_conversation and m.id = (
+    where has_target and m.user_id = p_user and m.conversation_id = p_conversation and m.id = (
         select shown_message(p_user, p_conversation, (p_ask ->> 'targetId')::uuid, p_ask ->> 'targetClientId'));
 
     if kind = 'regenerate' and key is not null then

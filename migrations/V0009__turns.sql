@@ -194,8 +194,11 @@ begin
     conversation_id := conversation;
     message_id := answer_id;
     created_at := begun_at;
-    siblings := siblings_of(p_user, conversation, answer_id);
-    question_siblings := siblings_of(p_user, conversation, question_id);
+    if plan.question is not null then
+        siblings := siblings_of(p_user, conversation, answer_id);
+    elsif left_id is not null then
+        question_siblings := siblings_of(p_user, conversation, question_id);
+    end if;
     history := turn_history(p_user, conversation, question_id, last + stored, plan.question is null, p_history);
     return next;
 end
@@ -271,7 +274,13 @@ begin
     return query
         select m.id, m.conversation_id, m.client_id, m.parent_id, m.seq, m.active, m.role, m.status, m.origin, m.parts,
             m.content, m.sources, m.metadata, m.model, m.usage, m.created_at,
-            siblings_of(p_user, p_conversation, m.id), p_found
+            -- Most have none, and the function costs ten times as much as this look.
+            case when m.parent_id is null or exists (
+                select from messages s
+                where s.user_id = p_user and s.conversation_id = p_conversation and s.parent_id = m.parent_id
+                    and s.id <> m.id)
+                then siblings_of(p_user, p_conversation, m.id) end,
+            p_found
         from messages m
         where m.user_id = p_user and m.conversation_id = p_conversation and m.active and m.status <> 'in_progress'
             and m.seq < p_from
@@ -355,9 +364,15 @@ begin
     return query
         select m.id, m.conversation_id, m.client_id, m.parent_id, m.seq, m.active, m.role, m.status, m.origin, m.parts,
             m.content, m.sources, m.metadata, m.model, m.usage, m.created_at,
-            siblings_of(p_user, p_conversation, m.id), name_of(p_user, p_conversation, m.id),
-            name_of(p_user, p_conversation, m.parent_id), p_head, p_found
+            case when m.parent_id is null or exists (
+                select from messages s
+                where s.user_id = p_user and s.conversation_id = p_conversation and s.parent_id = m.parent_id
+                    and s.id <> m.id)
+                then siblings_of(p_user, p_conversation, m.id) end,
+            case when m.client_id is null then m.id::text else name_of(p_user, p_conversation, m.id) end,
+            case when p.client_id is null then p.id::text else name_of(p_user, p_conversation, p.id) end, p_head, p_found
         from messages m
+        left join messages p on p.user_id = p_user and p.conversation_id = p_conversation and p.id = m.parent_id
         where m.user_id = p_user and m.conversation_id = p_conversation and m.status <> 'in_progress' and m.seq > p_from
         order by m.seq
         limit p_limit;
