@@ -21,7 +21,16 @@ const lean = ({ id, messages, trigger, messageId, headers }) => ({
 });
 
 export const fullTransport = () => new DefaultChatTransport({ api, headers });
-export const leanTransport = () => new DefaultChatTransport({ api, headers, prepareSendMessagesRequest: lean });
+/** The lean transport, whose body an application may change. */
+export const leanTransport = (change = (body) => body) =>
+  new DefaultChatTransport({
+    api,
+    headers,
+    prepareSendMessagesRequest: (options) => {
+      const { body, headers } = lean(options);
+      return { body: change(body), headers };
+    },
+  });
 export const foreignTransport = () =>
   new DefaultChatTransport({ api, headers: { authorization: "Bearer nobody's" } });
 
@@ -56,6 +65,40 @@ export async function history(id) {
   const response = await fetch(`${api}/${id}`, { headers: await headers() });
   assert.equal(response.status, 200, await response.clone().text());
   return (await response.json()).data;
+}
+
+/** All branches, as a repository of messages is made of them. */
+export async function everything(id) {
+  const pages = [];
+  for (let query = "branch=all&limit=3"; query; ) {
+    const response = await fetch(`${api}/${id}?${query}`, { headers: await headers() });
+    assert.equal(response.status, 200, await response.clone().text());
+    pages.push(await response.json());
+    const { nextCursor } = pages.at(-1);
+    query = nextCursor && `branch=all&limit=3&cursor=${nextCursor}`;
+  }
+  const messages = pages.flatMap((page) => page.messages);
+  const known = new Set([null]);
+  for (const { message, parentId } of messages) {
+    assert.ok(known.has(parentId), "a parent comes before its children");
+    known.add(message.id);
+  }
+  return { headId: pages.at(-1).headId, messages };
+}
+
+/** An arrow: shows the branch of this message. */
+export async function activate(id, messageId) {
+  const url = `${API_URL}/v1/conversations/${id}/messages/${messageId}/activate`;
+  const response = await fetch(url, { method: "POST", headers: await headers() });
+  assert.equal(response.status, 200, await response.clone().text());
+}
+
+/** Deletes a chat; answers our id of it. */
+export async function remove(id) {
+  const url = `${API_URL}/v1/conversations/${id}`;
+  const conversation = await (await fetch(url, { headers: await headers() })).json();
+  assert.equal((await fetch(url, { method: "DELETE", headers: await headers() })).status, 204);
+  return conversation.id;
 }
 
 /** The stop button. */

@@ -5,6 +5,7 @@ import {
   asked, eventually, expectStored, foreignTransport, hasWords, history, leanTransport, page, plain, pressStop, release,
   reload, render, sources, text, unique, words,
 } from "./client.mjs";
+import { branches } from "./branches.mjs";
 
 const QUESTION = "How long does a token live?";
 const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-/;
@@ -336,6 +337,8 @@ const scenarios = {
     await expectStored(chat);
     assert.equal((await asked(mark)).length, 1);
   },
+
+  ...branches,
 
   async "a rendered useChat"() {
     const [id, mark] = [unique("hook"), unique("hook")];

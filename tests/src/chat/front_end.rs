@@ -14,7 +14,7 @@ use crate::support::setup;
 /// Far more than they take, and less than anybody would wait.
 const PATIENCE: Duration = Duration::from_mins(5);
 
-const SCENARIOS: [&str; 24] = [
+const SCENARIOS: [&str; 30] = [
     "submit",
     "sources",
     "a new chat with the client's own id",
@@ -38,6 +38,12 @@ const SCENARIOS: [&str; 24] = [
     "nothing to resume",
     "the same question twice",
     "another question while an answer runs",
+    "a question right behind a stop",
+    "an edit of a list that was cut",
+    "an edit with an id of its own",
+    "a stale tab",
+    "arrows between versions",
+    "a chat that was deleted in another tab",
     "a rendered useChat",
 ];
 
