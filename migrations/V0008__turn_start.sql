@@ -240,9 +240,8 @@ begin
         where r.user_id = p_user and r.conversation_id = p_conversation and r.idempotency_keys <> '{}'
             and key = any (r.idempotency_keys) and m.user_id = p_user;
         if found then
-            if has_target and target.id is null then
-                plan.fault := 'unknown_message';
-            elsif question_of(p_user, p_conversation, target.id) <> repeated.parent_id then
+            -- A target that isn't stored is the front end's own name of an answer that never began.
+            if target.id is not null and question_of(p_user, p_conversation, target.id) <> repeated.parent_id then
                 plan.fault := 'key_reused';
             else
                 plan.answer := repeated.message_id;

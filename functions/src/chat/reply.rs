@@ -17,9 +17,10 @@ pub const ENDPOINT: Endpoint = Endpoint::new("reply-chat", Method::Post, "/v1/ch
 /// Stores a question and streams the agent's answer to it.
 ///
 /// Takes what the AI SDK's `useChat` sends. Of that only the ids, the trigger and the last message are read: the history
-/// comes from the database. A conversation is made if there is none of that id. The same question sent again joins its
-/// running answer, or replays it; `Idempotency-Key` does the same for `regenerate-message`. While another answer is being
-/// written, it is a 409.
+/// comes from the database. A conversation is made if there is none of that id, unless the id has the form of ours. A question
+/// follows `parentId`, or else the last message before it that is stored; what it leaves stays readable. The same question
+/// sent again joins its running answer, or replays it; `Idempotency-Key` does the same for `regenerate-message`. While
+/// another answer is being written, it is a 409; one that was asked to stop is waited for.
 #[utoipa::path(
     post, path = "/v1/chat", operation_id = "reply-chat", tag = "chat",
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes a regenerate safe to repeat")),

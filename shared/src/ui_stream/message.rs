@@ -107,7 +107,10 @@ impl From<ChatBranches> for UiBranches {
 /// The client's own data, or what the agent added while it answered.
 pub(super) fn stored_metadata(message: &Message) -> Map<String, Value> {
     // A column of PostgreSQL's, which holds an object.
-    serde_json::from_str(message.metadata.get()).unwrap_or_default()
+    let mut metadata: Map<String, Value> = serde_json::from_str(message.metadata.get()).unwrap_or_default();
+    // Where a message has neither, a client's member of that name would pass for ours.
+    metadata.retain(|name, _| name != "parentId" && name != "siblings");
+    metadata
 }
 
 /// The parts as a reader is shown them. Those of an answer that was relayed are stored so; a message that a client or an import

@@ -73,6 +73,11 @@ async fn a_parent_places_a_question_and_null_is_the_beginning() {
     let start = stream.frames[0]["messageMetadata"].clone();
     let page = user.get("/v1/chat/c").await;
     assert_eq!(start["id"], stream.message());
+    let time = |pointer: &str| page.text(pointer).parse::<jiff::Timestamp>().expect("a time");
+    assert!(time("/data/0/metadata/createdAt") < time("/data/1/metadata/createdAt"));
+    assert!(time("/data/1/metadata/createdAt") < time("/data/1/metadata/completedAt"));
+    assert_eq!(stream.terminal()["messageMetadata"]["completedAt"], page.text("/data/1/metadata/completedAt"));
+    assert!(page.body.pointer("/data/0/metadata/completedAt").is_none());
     assert_eq!(page.text("/data/0/metadata/id"), page.text("/data/1/metadata/parentId"));
     assert_eq!(
         (start["parentId"].clone(), start["id"].clone()),
@@ -227,4 +232,19 @@ async fn a_source_that_a_client_stored_is_shown_alike() {
     assert_eq!(told(&user.get("/v1/chat/c").await.body["data"][1]["parts"]), expected);
     let replayed = user.chat(&question("c", "q", "Where?", "")).await.rest().await;
     assert_eq!(told(&json!(replayed.frames)), expected);
+}
+
+/// What a client keeps in a message's metadata doesn't pass for what we tell of it.
+#[tokio::test]
+async fn a_clients_metadata_are_no_places() {
+    let api = Api::new().await;
+    let user = api.user().await;
+    let metadata =
+        json!({"id": "x", "parentId": "x", "siblings": {"ids": ["x"], "index": 0}, "createdAt": "x", "theme": "dark"});
+    let rows = json!([{"role": "user", "content": "Where?", "metadata": metadata}]);
+    user.post("/v1/conversations", &json!({"clientId": "c", "messages": rows})).await.expect(StatusCode::CREATED);
+    let mut shown = user.get("/v1/chat/c").await.body["data"][0]["metadata"].take();
+    let ours = shown.as_object_mut().expect("an object");
+    assert_ne!((ours.remove("id"), ours.remove("createdAt")), (Some("x".into()), Some("x".into())));
+    assert_eq!(shown, json!({"theme": "dark", "status": "complete"}));
 }

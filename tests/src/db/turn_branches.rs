@@ -213,16 +213,24 @@ async fn a_key_that_joined_an_answer_is_remembered(database: Database) {
     let other = with_key(regenerate("c", Some(&first.message.to_string())), "k3");
     assert_eq!(user.start_turn(&other, &rules()).await.unwrap_err().code, Code::IdempotencyKeyReused);
 
+    // Of an answer that the front end shows under a name of its own.
+    let local = json!({
+        "id": "c", "trigger": "regenerate-message", "messageId": "local", "messages": [asks("q2", "two")],
+    });
+    let local = || with_key(read(local.clone()), "k5");
+    let begun_by_it = turn_of(user, &local(), "A2'").await;
+    assert_eq!(joined(user.start_turn(&local(), &rules()).await).run, begun_by_it.run);
+
     // A run remembers a hundred; what it couldn't remember it doesn't promise.
     let third = begun(user.start_turn(&turn("k4"), &rules()).await);
     for n in 1..100 {
         joined(user.start_turn(&turn(&format!("more-{n}")), &rules()).await);
     }
     assert_eq!(user.start_turn(&turn("one-more"), &rules()).await.unwrap_err().code, Code::TurnRunning);
-    answer(user, third.run, "A2'").await;
+    answer(user, third.run, "A2''").await;
     assert_eq!(joined(user.start_turn(&turn("more-99"), &rules()).await).run, third.run);
     let runs = database.superuser().await.query_one("select count(*) from runs", &[]).await.unwrap();
-    assert_eq!(runs.get::<_, i64>(0), 4);
+    assert_eq!(runs.get::<_, i64>(0), 5);
 }
 
 async fn targets_that_are_none(database: Database) {

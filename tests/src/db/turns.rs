@@ -144,6 +144,7 @@ async fn a_turn_makes_what_is_missing(database: Database) {
         assert_eq!((question.id, question.role, question.origin), (started.question, Role::User, Origin::Client));
         assert_eq!((question.client_id.as_deref(), question.seq), (Some("q1"), 1));
         let empty = &messages[1];
+        assert!(question.created_at < empty.created_at, "each has a time of its own");
         assert_eq!((empty.id, empty.role, empty.origin), (started.message, Role::Assistant, Origin::Relay));
         assert_eq!((empty.status, empty.parent_id, empty.seq), (Status::InProgress, Some(started.question), 2));
         assert_eq!((empty.parts.get(), empty.content.as_str(), empty.created_at), ("[]", "", started.created_at));
