@@ -66,12 +66,15 @@ pub(crate) async fn install_front_ends(node: &Path) -> Result<Vec<FrontEnd>> {
     Ok(installed)
 }
 
-/// Installs what drives a browser, unless it is there, and answers its folder.
+/// Installs what drives a browser and assistant-ui, which has its tests there alone, unless they are there. Answers the driver's
+/// folder.
 pub(crate) async fn install_browser_driver() -> Result<PathBuf> {
     let _alone = alone().await?;
-    let folder = workspace::root().join("tests/front-end/browser");
-    install_from_npm(&folder, "Playwright and esbuild").await?;
-    Ok(folder)
+    let front_ends = workspace::root().join("tests/front-end");
+    install_from_npm(&front_ends.join("assistant-ui"), "assistant-ui").await?;
+    let driver = front_ends.join("browser");
+    install_from_npm(&driver, "Playwright and esbuild").await?;
+    Ok(driver)
 }
 
 /// The system's Chromium, or Chrome.

@@ -5,15 +5,20 @@
 // PAGE_ORIGIN: the origin that the functions let in.
 import assert from "node:assert/strict";
 import { basename } from "node:path";
+import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
+import { asked, release, unique } from "./agent.mjs";
+import { Thread, scenarios as threads } from "./assistant-ui.mjs";
 import { serve } from "./pages.mjs";
 import { SERVICES, Tab, link } from "./tab.mjs";
 
-const { AUTH_URL, AGENT_URL, BROWSER, PAGE_ORIGIN } = process.env;
+const { AUTH_URL, BROWSER, PAGE_ORIGIN } = process.env;
 const folders = JSON.parse(process.env.FRONT_ENDS);
 const QUESTION = "How long does a token live?";
 
-const listen = await serve(folders.map((folder) => ["page.jsx", folder]), SERVICES);
+const ASSISTANT_UI = fileURLToPath(new URL("../assistant-ui", import.meta.url));
+const pages = [...folders.map((folder) => ["page.jsx", folder]), ["assistant-page.jsx", ASSISTANT_UI]];
+const listen = await serve(pages, SERVICES);
 const [server, foreign] = [new URL(PAGE_ORIGIN).port, 0].map(listen);
 const browser = await chromium.launch({
   executablePath: BROWSER,
@@ -21,11 +26,7 @@ const browser = await chromium.launch({
     "--disable-component-update", "--disable-sync", "--disable-quic"],
 });
 
-const release = async (name) =>
-  assert.equal((await fetch(new URL(`/release/${name}`, AGENT_URL), { method: "POST" })).status, 204);
-const asked = async (text) => (await (await fetch(new URL(`/requests/${text}`, AGENT_URL))).json()).length;
 const allowing = (origin) => ({ "access-control-allow-origin": origin, "access-control-allow-credentials": "true" });
-const unique = () => crypto.randomUUID().slice(0, 13);
 
 const scenarios = {
   async "a reload in the middle of an answer"(open) {
@@ -269,22 +270,21 @@ const scenarios = {
   },
 };
 
-const only = process.env.SCENARIO;
-for (const version of folders.map((folder) => basename(folder))) {
-  for (const [name, play] of Object.entries(scenarios)) {
-    if (only && name !== only) continue;
-    link.up();
-    const context = await browser.newContext();
-    context.setDefaultTimeout(60_000);
-    const result = { scenario: `${version}: ${name}`, ok: true };
-    try {
-      await play((id, at) => Tab.open(context, version, id, at), context);
-    } catch (error) {
-      Object.assign(result, { ok: false, error: error.stack });
-    }
-    console.log(JSON.stringify(result));
-    await context.close();
+const plays = folders.flatMap((folder) => Object.entries(scenarios).map((scenario) => [basename(folder), Tab, ...scenario]))
+  .concat(Object.entries(threads).map((scenario) => ["assistant-ui", Thread, ...scenario]));
+for (const [front, Page, name, play] of plays) {
+  if (![undefined, name].includes(process.env.SCENARIO)) continue;
+  link.up();
+  const context = await browser.newContext();
+  context.setDefaultTimeout(60_000);
+  const result = { scenario: `${front}: ${name}`, ok: true };
+  try {
+    await play((id, at) => Page.open(context, front, id, at), context);
+  } catch (error) {
+    Object.assign(result, { ok: false, error: error.stack });
   }
+  console.log(JSON.stringify(result));
+  await context.close();
 }
 await browser.close();
 for (const listening of [server, foreign, link.server]) listening.close();

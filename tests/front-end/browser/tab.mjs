@@ -10,16 +10,19 @@ export const SERVICES = { API: link.url, AUTH: AUTH_URL };
 /** A chat on a page, and what a test does with it. */
 export class Tab {
   /** Opens the page of somebody who has signed in: by whatever names the page and the services have. */
-  static async open(context, version, id, { origin = PAGE_ORIGIN, services = SERVICES } = {}) {
+  static async open(context, front, id, { origin = PAGE_ORIGIN, services = SERVICES } = {}) {
     const page = await context.newPage();
-    const tab = Object.assign(new Tab(), { page, errors: [] });
+    const tab = Object.assign(new this(), { page, errors: [] });
     await page.goto(origin);
     if ((await context.cookies(services.AUTH)).length === 0) await tab.signUp(services.AUTH);
     page.on("pageerror", (error) => tab.errors.push(String(error)));
     page.on("console", (message) => message.type() === "error" && tab.errors.push(message.text()));
-    await page.goto(`${origin}/${version}/${id}?${new URLSearchParams(services)}`);
-    await tab.is("ready|submitted|streaming|error");
+    await page.goto(`${origin}/${front}/${id}?${new URLSearchParams(services)}`);
+    await tab.opened();
     return tab;
+  }
+  opened() {
+    return this.is("ready|submitted|streaming|error");
   }
 
   async signUp(auth) {

@@ -47,7 +47,7 @@ const SCENARIOS: [&str; 30] = [
     "a rendered useChat",
 ];
 
-const BROWSER_SCENARIOS: [&str; 12] = [
+const BROWSER_SCENARIOS: &[&str] = &[
     "a reload in the middle of an answer",
     "two pages and a stop",
     "a page that is closed and opened again",
@@ -61,6 +61,9 @@ const BROWSER_SCENARIOS: [&str; 12] = [
     "what went wrong, in words",
     "a page of another origin",
 ];
+
+/// The scenarios of assistant-ui.
+const THREADS: &[&str] = &["a reload in the middle of an answer, and a stop", "edits, other answers and branches"];
 
 #[tokio::test]
 async fn ai_6() {
@@ -94,7 +97,8 @@ async fn play(name: &str, major: u64) {
     assert_eq!(results, SCENARIOS);
 }
 
-/// `docs/chat.md`'s page in a real browser, on an origin of its own, with each version; where there is a browser.
+/// The pages of `docs/chat.md`, with each version, and `docs/assistant-ui.md` in a real browser, on an origin of their own;
+/// where there is a browser.
 #[tokio::test]
 async fn a_browser() {
     let browser = &setup().all["browser"];
@@ -113,10 +117,9 @@ async fn a_browser() {
             .env("AGENT_URL", setup().text("agentUrl")),
     )
     .await;
-    let scenarios = BROWSER_SCENARIOS.iter();
-    let expected: Vec<String> = ["ai-6", "ai-7"]
+    let expected: Vec<String> = [("ai-6", BROWSER_SCENARIOS), ("ai-7", BROWSER_SCENARIOS), ("assistant-ui", THREADS)]
         .iter()
-        .flat_map(|version| scenarios.clone().map(move |scenario| format!("{version}: {scenario}")))
+        .flat_map(|(front_end, scenarios)| scenarios.iter().map(move |scenario| format!("{front_end}: {scenario}")))
         .collect();
     assert_eq!(results, expected);
 }
