@@ -102,7 +102,10 @@ impl UserId {
 /// without `/ \ ? # %` (it stands in URLs), and not `.` or `..` (clients resolve them away).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, ToSchema)]
 #[serde(transparent)]
-#[schema(value_type = String, min_length = 1, max_length = 128, example = "zVMqu0OQzQqloXUY")]
+#[schema(
+    value_type = String, min_length = 1, max_length = 128, pattern = r#"^(?!\.{1,2}$)[!"$&-.0->@-\[\]-~]+$"#,
+    example = "zVMqu0OQzQqloXUY"
+)]
 pub struct ClientId(String);
 
 impl ClientId {

@@ -1,5 +1,7 @@
 //! `GET /v1/openapi.json`
 
+mod contract;
+
 use axum::body::Body;
 use http::{Request, StatusCode};
 

@@ -121,7 +121,7 @@ impl PythonPrograms {
     }
 }
 
-/// Installs what `requirements.txt` names (cargo-lambda, zig, SAM, moto), unless it is there.
+/// Installs what `requirements.txt` names (cargo-lambda, zig, SAM, moto, schemathesis), unless it is there.
 pub(crate) async fn install_from_pypi() -> Result<PythonPrograms> {
     let _alone = alone().await?;
     let folder = workspace::state().join("python");
@@ -141,7 +141,7 @@ pub(crate) async fn install_from_pypi() -> Result<PythonPrograms> {
             "--requirement".to_owned(),
             requirements.display().to_string(),
         ]);
-        step("installing cargo-lambda, zig, SAM and moto from PyPI", async {
+        step("installing cargo-lambda, zig, SAM, moto and schemathesis from PyPI", async {
             environment
                 .run_quietly(INSTALL)
                 .await

@@ -11,6 +11,8 @@ use shared::model::{Turn, TurnStart};
 use shared::relay::{Asked, Deadline, Relay};
 use shared::ui_stream;
 
+use crate::openapi::chat_request::ChatRequest;
+
 /// The endpoint.
 pub const ENDPOINT: Endpoint = Endpoint::new("reply-chat", Method::Post, "/v1/chat").streaming();
 
@@ -24,7 +26,7 @@ pub const ENDPOINT: Endpoint = Endpoint::new("reply-chat", Method::Post, "/v1/ch
 #[utoipa::path(
     post, path = "/v1/chat", operation_id = "reply-chat", tag = "chat",
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes a regenerate safe to repeat")),
-    request_body(content = Object, description = "`id`, `messages` or `message`, `trigger`, `messageId`"),
+    request_body = ChatRequest,
     responses((status = 200, content_type = "text/event-stream", body = String, description = "A UI message stream", headers(
         ("RateLimit" = Option<String>, description = "What the user has left, where there is a quota"),
         ("RateLimit-Policy" = Option<String>, description = "What a user may use"),

@@ -18,7 +18,7 @@ pub const ENDPOINT: Endpoint = Endpoint::new("delete-conversation", Method::Dele
     delete, path = "/v1/conversations/{id}", operation_id = "delete-conversation", tag = "conversations",
     params(
         ("id" = String, Path, description = "Its id, or its `clientId`"),
-        ("If-Match" = Option<String>, Header, pattern = r#"^(\*|(W/)?"[^"]*"(, *(W/)?"[^"]*")*)$"#, description = "An `ETag` of it"),
+        ("If-Match" = Option<String>, Header, pattern = r#"^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$"#, description = "An `ETag` of it"),
     ),
     responses((status = 204, description = "It is gone; a second DELETE is a 404"))
 )]

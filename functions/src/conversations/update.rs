@@ -23,7 +23,7 @@ pub const ENDPOINT: Endpoint = Endpoint::new("update-conversation", Method::Patc
     patch, path = "/v1/conversations/{id}", operation_id = "update-conversation", tag = "conversations",
     params(
         ("id" = String, Path, description = "Its id, or its `clientId`"),
-        ("If-Match" = Option<String>, Header, pattern = r#"^(\*|(W/)?"[^"]*"(, *(W/)?"[^"]*")*)$"#, description = "An `ETag` of it"),
+        ("If-Match" = Option<String>, Header, pattern = r#"^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$"#, description = "An `ETag` of it"),
     ),
     request_body(content((ConversationPatch = "application/merge-patch+json"), (ConversationPatch = "application/json"))),
     responses((status = 200, body = Conversation, headers(("ETag" = String, description = "The new version"))))

@@ -218,22 +218,35 @@ impl FromHeaders for IfMatch {
             if text == "*" {
                 return Self::Any;
             }
-            for tag in text.split(',').map(str::trim).filter(|tag| !tag.is_empty()) {
-                // A weak tag never matches here (RFC 9110, section 13.1.1), a foreign one doesn't either.
-                let strong = tag.strip_prefix("W/").unwrap_or(tag);
-                match strong.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')) {
-                    Some(opaque) if !opaque.contains('"') => {
-                        versions.extend(opaque.parse::<i64>().ok().filter(|_| strong.len() == tag.len()));
-                    }
-                    _ => {
-                        faults.push(Fault::header("if-match", "must be *, or entity tags such as \"3\""));
-                        return Self::Any;
-                    }
-                }
-            }
+            let Some(tags) = entity_tags(text) else {
+                faults.push(Fault::header("if-match", "must be *, or entity tags such as \"3\""));
+                return Self::Any;
+            };
+            // A weak tag never matches here (RFC 9110, section 13.1.1), a foreign one doesn't either.
+            versions.extend(tags.into_iter().filter(|(weak, _)| !weak).filter_map(|(_, tag)| tag.parse::<i64>().ok()));
         }
         Self::Versions(versions)
     }
+}
+
+/// A list of entity tags: whether each is weak, and what stands between its quotes.
+///
+/// `entity-tag = [ weak ] opaque-tag`, `opaque-tag = DQUOTE *etagc DQUOTE`, `etagc = %x21 / %x23-7E / obs-text` (RFC 9110, section
+/// 8.8.3), so that a tag may have a comma in it.
+fn entity_tags(text: &str) -> Option<Vec<(bool, &str)>> {
+    let blank = |c: char| matches!(c, ' ' | '\t');
+    let (mut tags, mut rest) = (Vec::new(), text.trim_start_matches(|c| blank(c) || c == ','));
+    while !rest.is_empty() {
+        let strong = rest.strip_prefix("W/");
+        let (tag, after) = strong.unwrap_or(rest).strip_prefix('"')?.split_once('"')?;
+        let after = after.trim_start_matches(blank);
+        if !tag.bytes().all(|byte| byte.is_ascii_graphic()) || !(after.is_empty() || after.starts_with(',')) {
+            return None;
+        }
+        tags.push((strong.is_some(), tag));
+        rest = after.trim_start_matches(|c| blank(c) || c == ',');
+    }
+    Some(tags)
 }
 
 /// The page that a list is asked for.
@@ -250,6 +263,29 @@ impl<C: Cursor> FromQuery for PageQuery<C> {
         Self {
             limit: query.optional("limit", |text| PageSize::try_from(text)).unwrap_or_default(),
             cursor: query.optional("cursor", C::decode),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entity_tags_are_read_as_they_are_written() {
+        for (text, expected) in [
+            ("", Some(&[][..])),
+            (r#""3""#, Some(&[(false, "3")])),
+            (r#"W/"3", "a,b" ,"","4""#, Some(&[(true, "3"), (false, "a,b"), (false, ""), (false, "4")])),
+            (r#", "3",,"#, Some(&[(false, "3")])),
+            ("3", None),
+            (r#""3"#, None),
+            (r#""3" "4""#, None),
+            (r#""a b""#, None),
+            (r#"w/"3""#, None),
+            (r#""3", *"#, None),
+        ] {
+            assert_eq!(entity_tags(text).as_deref(), expected, "{text}");
         }
     }
 }

@@ -60,7 +60,7 @@ impl Conversation {
 /// A conversation's title: 1 to 200 characters, none of them a control character.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(transparent)]
-#[schema(value_type = String, min_length = 1, max_length = 200)]
+#[schema(value_type = String, min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")]
 pub struct Title(String);
 
 impl Title {

@@ -94,11 +94,17 @@ async fn pass(State(behind): State<Behind>, request: Request) -> Response {
 impl Behind {
     async fn answer(&self, request: Request) -> Result<Response, Refusal> {
         let (parts, body) = request.into_parts();
+        // What isn't ASCII in a header has no one meaning (RFC 9110, section 5.5), and the gateway behind this fails on it.
+        let is_ascii = |value: &HeaderValue| value.to_str().is_ok();
+        if !parts.headers.values().all(is_ascii) {
+            return Err(Refusal::BadRequest);
+        }
         if !METHODS.contains(&parts.method) || head_size(&parts.method, &parts.uri, &parts.headers) > HEAD_BYTES {
             return Err(Refusal::BadRequest);
         }
         let query = query(parts.uri.query().unwrap_or_default())?;
         let body = axum::body::to_bytes(body, BODY_BYTES).await.map_err(|_| Refusal::TooLarge)?;
+        let body = as_text(body);
         if event_size(&parts.headers, &body) > EVENT_BYTES {
             return Err(Refusal::TooLarge);
         }
@@ -111,6 +117,11 @@ impl Behind {
         let answer = timeout(if streams { STREAMED } else { BUFFERED }, async {
             let answer = sent.await.map_err(|_| Refusal::Unavailable)?;
             let (status, headers) = (answer.status(), answer.headers().clone());
+            // A function's own 500 is a problem document: this one says that none has answered.
+            let is_text = headers.get(header::CONTENT_TYPE).is_some_and(|it| it.as_bytes().starts_with(b"text/plain"));
+            if status == StatusCode::INTERNAL_SERVER_ERROR && is_text {
+                return Err(Refusal::Unavailable);
+            }
             let body = if streams { as_it_comes(answer) } else { whole(answer).await? };
             Ok((status, headers, body))
         });
@@ -137,12 +148,18 @@ fn head_size(method: &Method, uri: &Uri, headers: &HeaderMap) -> usize {
     line + headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>()
 }
 
-/// The bytes of the event that Lambda is invoked with. It has each header twice, and the body as a JSON string.
+/// "By default, API Gateway considers the message body to be a text payload": bytes that are no UTF-8 don't get through.
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-payload-encodings.html>
+fn as_text(body: Bytes) -> Bytes {
+    match std::str::from_utf8(&body) {
+        Ok(_) => body,
+        Err(_) => String::from_utf8_lossy(&body).into_owned().into(),
+    }
+}
+
+/// The bytes of the event that Lambda is invoked with, or answers. It has each header twice, and the body as a JSON string.
 fn event_size(headers: &HeaderMap, body: &Bytes) -> usize {
-    let body = match std::str::from_utf8(body) {
-        Ok(text) => serde_json::to_string(text).map_or(usize::MAX, |text| text.len()),
-        Err(_) => body.len().div_ceil(3) * 4,
-    };
+    let body = serde_json::to_string(&String::from_utf8_lossy(body)).map_or(usize::MAX, |text| text.len());
     let headers: usize = headers.iter().map(|(name, value)| 2 * (name.as_str().len() + value.len() + 8)).sum();
     body.saturating_add(headers + CONTEXT_BYTES)
 }
@@ -278,7 +295,8 @@ mod tests {
     #[test]
     fn a_body_counts_as_the_string_that_it_becomes() {
         let size = |body: &'static [u8]| event_size(&HeaderMap::new(), &Bytes::from_static(body)) - CONTEXT_BYTES;
-        assert_eq!([size(b"{}"), size(b"\"\""), size(b"\xff\xff\xff")], [4, 6, 4]);
+        assert_eq!([size(b"{}"), size(b"\"\"")], [4, 6]);
+        assert_eq!(as_text(Bytes::from_static(b"a\xff")), Bytes::from_static("a\u{fffd}".as_bytes()));
     }
 
     #[test]
