@@ -17,6 +17,8 @@ alter table public.runs
     add column ended_at timestamptz,
     -- Whether its chunks are still there.
     add column replayable boolean not null default true,
+    -- Whether its message is still to be put together from its chunks: its function died.
+    add column parts_due boolean not null default false,
     add constraint runs_conversation foreign key (user_id, conversation_id)
         references public.conversations (user_id, id) on delete cascade,
     add constraint runs_ended check ((outcome is null) = (ended_at is null)),
@@ -37,6 +39,7 @@ create index runs_with_keys on public.runs (conversation_id) where idempotency_k
 create index runs_live_of_user on public.runs (user_id) where outcome is null;
 create index runs_conversation on public.runs (conversation_id, created_at);
 create index runs_to_forget on public.runs (ended_at) where replayable and ended_at is not null;
+create index runs_parts_due on public.runs (conversation_id) where parts_due;
 
 -- Frames of the stream, whole: replaying is sending them again. The sources that came with them have more members than
 -- their frames may have.
@@ -74,7 +77,7 @@ create trigger messages_written_once
 grant update (parts, content, sources, source_embeddings, metadata, model, usage, status, size, embeddings_size)
     on public.messages to colloquy_app;
 grant select, insert on public.runs to colloquy_app;
-grant update (lease_until, stop_requested_at, outcome, ended_at, idempotency_keys) on public.runs to colloquy_app;
+grant update (lease_until, stop_requested_at, outcome, ended_at, idempotency_keys, parts_due) on public.runs to colloquy_app;
 grant select, insert on public.run_chunks to colloquy_app;
 grant select, insert on public.quota_usage to colloquy_app;
 grant update (messages, tokens) on public.quota_usage to colloquy_app;

@@ -67,6 +67,12 @@ begin
         raise exception 'a conversation was deleted while it was made again' using errcode = 'serialization_failure';
     end if;
 
+    run_id := run_with_parts_due(p_user, conversation);
+    if run_id is not null then
+        outcome := 'parts_due';
+        return next;
+        return;
+    end if;
     live_id := live_run(p_user, conversation);
     select r.id, r.message_id, r.stop_requested_at, r.idempotency_keys into live from runs r
     where r.user_id = p_user and r.id = live_id;
@@ -208,7 +214,7 @@ $$;
 -- being written, and would be left.
 create function public.activate_message(
     p_user uuid, p_id uuid, p_client_id text, p_message_id uuid, p_message_client_id text)
-returns table (refused boolean, message public.messages)
+returns table (parts_due uuid, refused boolean, message public.messages)
 language plpgsql
 set search_path = public, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -219,6 +225,11 @@ declare
     conversation uuid := find_conversation(p_user, p_id, p_client_id);
 begin
     perform from conversations c where c.user_id = p_user and c.id = conversation for no key update;
+    parts_due := run_with_parts_due(p_user, conversation);
+    if parts_due is not null then
+        return next;
+        return;
+    end if;
     message := find_message(p_user, conversation, p_message_id, p_message_client_id);
     if message.id is null then
         return;
@@ -239,7 +250,7 @@ create function public.chat_page(
 returns table (
     id uuid, conversation_id uuid, client_id text, parent_id uuid, seq bigint, active boolean, role text, status text,
     origin text, parts jsonb, content text, sources jsonb, metadata jsonb, model text, usage jsonb,
-    created_at timestamptz, siblings jsonb, found bigint)
+    created_at timestamptz, siblings jsonb, found bigint, parts_due uuid)
 language plpgsql
 set search_path = public, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -254,8 +265,11 @@ begin
     if p_conversation is null then
         return;
     end if;
-    -- One whose function died has an end, and is shown.
-    perform live_run(p_user, p_conversation);
+    parts_due := run_with_parts_due(p_user, p_conversation);
+    if parts_due is not null then
+        return next;
+        return;
+    end if;
     p_from := coalesce(p_from, 9223372036854775807);
     select count(*), array_agg(m.size) into p_found, p_sizes
     from (
@@ -280,7 +294,7 @@ begin
                 where s.user_id = p_user and s.conversation_id = p_conversation and s.parent_id = m.parent_id
                     and s.id <> m.id)
                 then siblings_of(p_user, p_conversation, m.id) end,
-            p_found
+            p_found, null::uuid
         from messages m
         where m.user_id = p_user and m.conversation_id = p_conversation and m.active and m.status <> 'in_progress'
             and m.seq < p_from
@@ -326,7 +340,8 @@ create function public.chat_branches(
 returns table (
     id uuid, conversation_id uuid, client_id text, parent_id uuid, seq bigint, active boolean, role text, status text,
     origin text, parts jsonb, content text, sources jsonb, metadata jsonb, model text, usage jsonb,
-    created_at timestamptz, siblings jsonb, name text, parent_name text, head text, found bigint)
+    created_at timestamptz, siblings jsonb, name text, parent_name text, head text, found bigint,
+    parts_due uuid)
 language plpgsql
 set search_path = public, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -342,7 +357,11 @@ begin
     if p_conversation is null then
         return;
     end if;
-    perform live_run(p_user, p_conversation);
+    parts_due := run_with_parts_due(p_user, p_conversation);
+    if parts_due is not null then
+        return next;
+        return;
+    end if;
     p_from := coalesce(p_from, 0);
     select name_of(p_user, p_conversation, m.id) into p_head from messages m
     where m.user_id = p_user and m.conversation_id = p_conversation and m.active and m.status <> 'in_progress'
@@ -370,7 +389,8 @@ begin
                     and s.id <> m.id)
                 then siblings_of(p_user, p_conversation, m.id) end,
             case when m.client_id is null then m.id::text else name_of(p_user, p_conversation, m.id) end,
-            case when p.client_id is null then p.id::text else name_of(p_user, p_conversation, p.id) end, p_head, p_found
+            case when p.client_id is null then p.id::text else name_of(p_user, p_conversation, p.id) end, p_head, p_found,
+            null::uuid
         from messages m
         left join messages p on p.user_id = p_user and p.conversation_id = p_conversation and p.id = m.parent_id
         where m.user_id = p_user and m.conversation_id = p_conversation and m.status <> 'in_progress' and m.seq > p_from

@@ -1,26 +1,25 @@
 set local row_security = off;
 
--- What must reach across users: ending the runs whose functions died, and dropping chunks that nobody replays any more. It
--- runs with the rights of a role that nobody signs in as and that may do just this, and it answers with counts alone.
+-- What must reach across users: ending the runs whose functions died, naming those whose messages are still to be put
+-- together, and dropping chunks that nobody replays any more. It runs with the rights of a role that nobody signs in as and
+-- that may do just this, and it answers with ids and counts alone: what a run has said is read and stored as its user.
 
 grant usage on schema public to colloquy_sweep;
 grant select on public.runs to colloquy_sweep;
-grant update (outcome, ended_at, replayable) on public.runs to colloquy_sweep;
+grant update (outcome, ended_at, replayable, parts_due) on public.runs to colloquy_sweep;
 grant select, insert, delete on public.run_chunks to colloquy_sweep;
-grant select (id, user_id, parent_id, status, created_at),
-    update (parts, content, sources, source_embeddings, metadata, model, usage, status, size, embeddings_size)
-    on public.messages to colloquy_sweep;
-grant execute on function public.embeddings_size, public.json_time, public.finish_run, public.end_expired_run
-    to colloquy_sweep;
+-- To lock a message wants the right to change one of its columns; the policy lets none be changed.
+grant select (id, user_id, parent_id, status, created_at), update (status) on public.messages to colloquy_sweep;
+grant execute on function public.json_time, public.end_expired_run to colloquy_sweep;
 
 create policy sweep on public.runs to colloquy_sweep using (true);
 create policy sweep on public.run_chunks to colloquy_sweep using (true);
 create policy sweep_reads on public.messages for select to colloquy_sweep using (true);
-create policy sweep_ends on public.messages for update to colloquy_sweep
-    using (status = 'in_progress') with check (status = 'incomplete');
+create policy sweep_locks on public.messages for update to colloquy_sweep using (status = 'in_progress') with check (false);
 
 -- One batch. A row that another request holds is left for the next time.
-create function public.sweep(p_batch integer, p_replay double precision) returns table (ended integer, dropped bigint)
+create function public.sweep(p_batch integer, p_replay double precision)
+returns table (ended integer, dropped bigint, due jsonb)
 language plpgsql security definer
 set search_path = public, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -51,7 +50,7 @@ begin
 
     for found_run in
         select r.id, r.user_id from runs r
-        where r.replayable and r.ended_at < clock_timestamp() - make_interval(secs => p_replay)
+        where r.replayable and not r.parts_due and r.ended_at < clock_timestamp() - make_interval(secs => p_replay)
         order by r.ended_at
         limit p_batch
         for no key update skip locked
@@ -63,6 +62,9 @@ begin
         -- A batch has an end in time, too.
         exit when dropped > 20000;
     end loop;
+
+    select coalesce(jsonb_agg(jsonb_build_object('user', d.user_id, 'run', d.id)), '[]') into due
+    from (select r.user_id, r.id from runs r where r.parts_due limit p_batch) d;
     return next;
 end
 $$;

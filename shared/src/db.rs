@@ -6,6 +6,7 @@
 
 mod address;
 mod conversations;
+mod dead_runs;
 mod failure;
 pub mod inspect;
 mod messages;
@@ -24,10 +25,10 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::Row;
 
+pub use self::dead_runs::Swept;
 use self::failure::{Failure, timed_out};
 use self::pipeline::{Access, Statement, pipeline};
 use self::pool::Pool;
-pub use self::runs::Swept;
 pub use self::secret::{app_password, connection_url};
 use crate::auth::Caller;
 use crate::config::{BadConfig, DatabaseConfig};

@@ -1,5 +1,6 @@
 //! What Colloquy keeps: conversations and their messages, as the wire shows them and as clients send them.
 
+mod answer;
 mod conversation;
 mod data_url;
 pub mod input;
@@ -17,6 +18,7 @@ use std::fmt::Write;
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::Serialize;
 
+pub use answer::FinishedAnswer;
 pub use conversation::{
     Conversation, ConversationFilter, ConversationPatch, CreatedConversation, IfMatch, Metadata, NewConversation, Title,
 };

@@ -6,6 +6,7 @@
 //! is what version 6 of the SDK knows, since version 7 understands all of that, too.
 //! <https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol>
 
+mod assembler;
 mod chunk;
 mod field;
 mod message;
@@ -21,6 +22,7 @@ use serde::Serialize;
 
 use crate::model::ChatMessage;
 
+pub use assembler::{Assembled, Assembler};
 pub use chunk::Chunk;
 pub use field::{BadChunk, FinishReason, InputEncoding, ProviderMetadata};
 pub use message::{

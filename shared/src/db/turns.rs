@@ -71,7 +71,11 @@ impl UserDb<'_> {
                 (&most_bytes(), Type::INT4),
             ],
         };
-        let [rows] = self.write([start]).await?;
+        let due = |row: &Row| match row.try_get("outcome")? {
+            "parts_due" => row.try_get("run_id"),
+            _ => Ok(None),
+        };
+        let rows = self.write_without_parts_due(start, due).await?;
         let row = rows.first().ok_or_else(|| Error::internal("start_turn gave no row"))?;
         read_start(row, turn, rules)
     }
@@ -94,7 +98,7 @@ impl UserDb<'_> {
                 (&name.client_id.as_ref().map(ClientId::as_str), Type::TEXT),
             ],
         };
-        let [rows] = self.write([activate]).await?;
+        let rows = self.write_without_parts_due(activate, |row| row.try_get("parts_due")).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         if row.try_get("refused").map_err(unreadable)? {
             return Err(turn_running());

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::id::{ConversationId, MessageId, RunId};
-use crate::model::{Message, Role, Status};
+use crate::model::{FinishedAnswer, Message, Role, Status};
 
 /// How a turn is to be begun.
 #[derive(Clone, Debug)]
@@ -208,6 +208,8 @@ pub struct Ending {
     pub chunks: Vec<RunChunk>,
     /// How far the answer has come; never `in_progress`.
     pub status: Status,
+    /// What is stored of it.
+    pub answer: FinishedAnswer,
     /// What it cost, as the agent says.
     pub usage: Option<Map<String, Value>>,
     /// The tokens that count towards the quota.

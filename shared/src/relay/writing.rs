@@ -19,7 +19,7 @@ use crate::db::Db;
 use crate::error::Error;
 use crate::id::{ConversationId, RunId};
 use crate::model::{Ended, Ending, NewSources, RunState, StartedTurn, Status, Title};
-use crate::ui_stream::{self, Chunk, FinishReason, OpenParts};
+use crate::ui_stream::{self, Assembler, Chunk, FinishReason, OpenParts};
 
 /// How often the database is told that a silent run goes on, and asked whether it should.
 const HEARTBEAT: Duration = Duration::from_millis(500);
@@ -38,11 +38,12 @@ pub(super) struct Writing {
     storing: Option<BoxFuture<'static, (i32, Result<RunState, Error>)>>,
     titling: Option<BoxFuture<'static, Option<Title>>>,
     open: OpenParts,
+    /// What is stored of it in the end.
+    assembler: Assembler,
+    sources: Vec<Map<String, Value>>,
     usage: Option<Map<String, Value>>,
     model: Option<String>,
     finish: Option<FinishReason>,
-    /// How many sources it has.
-    sources: usize,
     began: Instant,
     first_word: Option<Instant>,
     /// When the reader was last told something.
@@ -90,10 +91,11 @@ impl Writing {
             storing: None,
             titling: None,
             open: OpenParts::default(),
+            assembler: Assembler::default(),
+            sources: Vec::new(),
             usage: None,
             model: None,
             finish: None,
-            sources: 0,
             began: now,
             first_word: None,
             spoke: now,
@@ -179,8 +181,8 @@ impl Writing {
                 self.send(&chunk);
             }
             AgentEvent::Source { chunk, source } => {
-                self.sources += 1;
-                let shown = Chunk::parse(NewSources::nth_part_of(&source, self.sources));
+                self.sources.push(source.clone());
+                let shown = Chunk::parse(NewSources::nth_part_of(&source, self.sources.len()));
                 self.send(&shown.unwrap_or(chunk));
                 self.outbox.push_source(source);
             }
@@ -194,6 +196,7 @@ impl Writing {
     fn send(&mut self, chunk: &Chunk) {
         // The agent's side has judged the order already.
         let _ = self.open.observe(chunk);
+        self.assembler.push(chunk);
         let bytes = ui_stream::frame(chunk);
         // Deltas that follow each other are stored as one: what each adds is its text.
         let adds = match chunk {
@@ -281,6 +284,7 @@ impl Writing {
                 terminal
             }
         };
+        self.assembler.push(&terminal);
         self.outbox.push(&terminal, 0, Instant::now());
         self.outbox.seal();
         let ended = match outcome {
@@ -298,9 +302,12 @@ impl Writing {
 
     /// Tries until the deadline.
     async fn store_end(&mut self, status: Status, give_back: bool, until: Instant) -> Result<Ended, Error> {
+        let beside = [self.model.clone().into(), self.usage.clone().into()];
+        let assembled = std::mem::take(&mut self.assembler).finish();
         let ending = Ending {
             chunks: self.outbox.sealed().to_vec(),
             status,
+            answer: assembled.into_answer(std::mem::take(&mut self.sources), &beside),
             tokens: self.usage.as_ref().and_then(|usage| usage.get("totalTokens")?.as_u64()).unwrap_or_default(),
             usage: self.usage.clone(),
             model: self.model.clone(),

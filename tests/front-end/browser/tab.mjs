@@ -80,7 +80,7 @@ export class Tab {
     return this.page.locator("li").evaluateAll((items) => items.map((item) => ({
       id: item.id, role: item.className, status: item.dataset.status,
       text: [...item.querySelectorAll("p")].map((p) => p.textContent).join(""),
-      sources: [...item.querySelectorAll("a")].map(({ href, title, textContent }) => ({ href, title, textContent })),
+      sources: [...item.querySelectorAll("a")].map((a) => a.href),
     })));
   }
   async answer() {

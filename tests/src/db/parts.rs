@@ -1,59 +1,36 @@
-//! An answer's parts are made of its stream's frames, by one SQL function, as the AI SDK makes them in the front end.
-//!
-//! `parts.json` holds streams and what `readUIMessageStream` of ai 6.0.326 and of ai 7.0.173 made of them: both the same.
+//! What is stored of an answer: its parts, sources and embeddings, whoever puts them together, and what it may take.
 
-use serde::Deserialize;
+use std::time::Duration;
+
 use serde_json::{Value, json};
-use shared::model::{RunChunk, Status};
-use tokio_postgres::types::Json;
+use shared::db::UserDb;
+use shared::id::{ConversationRef, RunId};
+use shared::model::{PageSize, RunChunk, Status};
 
 use crate::support::content::{by_id, someone};
 use crate::support::database::{Database, on_every_version};
 use crate::support::turns::{begun, chunk, ending, rules, shown, submit};
 
-/// A stream and what the SDK makes of it.
-#[derive(Deserialize)]
-struct Case {
-    name: String,
-    frames: Vec<Value>,
-    parts: Value,
-    metadata: Value,
-}
-
-fn cases() -> Vec<Case> {
-    serde_json::from_str(include_str!("parts.json")).unwrap()
-}
-
 on_every_version!(
-    parts_are_those_that_the_sdk_makes,
     where_a_stream_is_cut_into_chunks_makes_no_difference,
-    what_no_front_end_would_take_spoils_nothing,
     sources_are_kept_whole_and_embeddings_apart,
-    a_long_answer_takes_time_in_proportion,
+    ending_many_parts_costs_the_database_next_to_nothing,
+    the_size_of_an_answer_is_what_the_database_counts,
     an_answer_that_no_page_could_show_is_cut_down
 );
 
-async fn parts_are_those_that_the_sdk_makes(database: Database) {
-    let app = database.app().await;
-    for case in cases() {
-        let frames: Vec<Json<&Value>> = case.frames.iter().map(Json).collect();
-        let made = app.query_one("select parts, closing, metadata from message_parts($1)", &[&frames]).await.unwrap();
-        assert_eq!(made.get::<_, Value>(0), case.parts, "{}", case.name);
-        assert_eq!(made.get::<_, Value>(1), json!([]), "{}: nothing is open", case.name);
-        let shown: Value = made.get(2);
-        let mut own = case.metadata;
-        // What is made from the message's columns isn't kept twice.
-        for name in ["createdAt", "status", "parentId", "usage", "model"] {
-            own.as_object_mut().unwrap().remove(name);
-        }
-        assert_eq!(shown, own, "{}", case.name);
-    }
+/// Lets a run's function die, and loads the chat: whoever does puts the answer together.
+async fn dies(user: UserDb<'_>, run: RunId) {
+    assert!(user.append_chunks(run, &[], Duration::ZERO).await.unwrap().live);
+    user.chat_page(&ConversationRef::parse("c"), PageSize::default(), None).await.unwrap().unwrap();
 }
 
 async fn where_a_stream_is_cut_into_chunks_makes_no_difference(database: Database) {
     let (db, caller) = (database.db(), someone());
     let user = db.as_user(&caller);
-    let frames: Vec<Value> = cases().into_iter().flat_map(|case| case.frames).collect();
+    let cases: Vec<Value> =
+        serde_json::from_str(include_str!("../../../shared/src/ui_stream/assembler/parts.json")).unwrap();
+    let frames: Vec<Value> = cases.iter().flat_map(|case| case["frames"].as_array().unwrap().clone()).collect();
     let mut random = 88_172_645_463_325_252_u64;
     let mut made: Option<(String, String)> = None;
     for round in 0..25 {
@@ -71,42 +48,18 @@ async fn where_a_stream_is_cut_into_chunks_makes_no_difference(database: Databas
             }
         }
         let started = begun(user.start_turn(&submit("c", &format!("q{round}"), "?"), &rules()).await);
-        // Some beside the stream, the others with its end; some twice.
-        let (beside, rest) = chunks.split_at(chunks.len() / 2);
-        for batch in beside.chunks(3) {
-            user.append_chunks(started.run, batch, rules().lease).await.unwrap();
+        for batch in chunks.chunks(3) {
+            // Twice: an answer was lost.
+            for _ in 0..2 {
+                user.append_chunks(started.run, batch, rules().lease).await.unwrap();
+            }
         }
-        let rest = beside.last().into_iter().chain(rest).cloned().collect();
-        user.end_run(started.run, &ending(Status::Complete, rest)).await.unwrap();
+        dies(user, started.run).await;
         let message = shown(user, "c").await.pop().unwrap();
+        assert_eq!((message.id, message.status), (started.message, Status::Incomplete));
         let now = (message.parts.get().to_owned(), message.content);
         assert_eq!(*made.get_or_insert_with(|| now.clone()), now, "in {} chunks", chunks.len());
     }
-}
-
-async fn what_no_front_end_would_take_spoils_nothing(database: Database) {
-    let app = database.app().await;
-    let frames = json!([
-        {"type": "text-delta", "id": "t", "delta": "nobody began it"}, {"type": "text-end", "id": "t"}, {"type": "new"},
-        {"type": "tool-output-available", "toolCallId": "c", "output": 1}, {"type": "tool-input-delta", "toolCallId": "c"},
-        {"type": "text-start", "id": "t"}, {"type": "text-delta", "id": "t"}, {}, 7, null, {"type": "data-x"},
-        {"type": "text-delta", "id": "t", "delta": "Hi"}, {"type": "reasoning-start", "id": "a:b"},
-        {"type": "tool-input-start", "toolCallId": "c", "toolName": "n"},
-        {"type": "tool-input-delta", "toolCallId": "c", "inputTextDelta": "{\"a"},
-    ]);
-    let frames: Vec<Json<&Value>> = frames.as_array().unwrap().iter().map(Json).collect();
-    let made = app.query_one("select parts, closing from message_parts($1)", &[&frames]).await.unwrap();
-    let parts = json!([
-        {"type": "text", "text": "Hi", "state": "streaming"}, {"type": "data-x"},
-        {"type": "reasoning", "id": "a:b", "text": "", "state": "streaming"},
-        {"type": "tool-n", "toolCallId": "c", "state": "input-streaming", "rawInput": "{\"a"},
-    ]);
-    assert_eq!(made.get::<_, Value>(0), parts);
-    // In their order: whoever ends a run sends these.
-    assert_eq!(
-        made.get::<_, Value>(1),
-        json!([{"type": "text-end", "id": "t"}, {"type": "reasoning-end", "id": "a:b"}])
-    );
 }
 
 async fn sources_are_kept_whole_and_embeddings_apart(database: Database) {
@@ -125,7 +78,7 @@ async fn sources_are_kept_whole_and_embeddings_apart(database: Database) {
     user.append_chunks(started.run, &chunks[..1], rules().lease).await.unwrap();
     let page = user.read_run(started.run, -1).await.unwrap().unwrap();
     assert_eq!(page.chunks, chunks[..1], "as they were");
-    user.end_run(started.run, &ending(Status::Complete, chunks[1..].to_vec())).await.unwrap();
+    user.end_run(started.run, &ending(Status::Complete, chunks)).await.unwrap();
 
     let id = by_id(started.conversation);
     for (embeddings, second) in [(false, source("s2")), (true, embedded)] {
@@ -138,25 +91,49 @@ async fn sources_are_kept_whole_and_embeddings_apart(database: Database) {
     assert!(sizes.get::<_, i32>(0) > 800 && sizes.get::<_, i32>(1) > 24, "{sizes:?}");
 }
 
-async fn a_long_answer_takes_time_in_proportion(database: Database) {
-    let app = database.app().await;
-    // One megabyte in 20,000 pieces, as nobody should store it.
-    let text = "select array_agg(f) from (
-            select jsonb_build_object('type', 'text-start', 'id', 't') as f
-            union all
-            select jsonb_build_object('type', 'text-delta', 'id', 't', 'delta', repeat('x', 50)) from generate_series(1, $1)) f";
-    let mut took = Vec::new();
-    for pieces in [2_000, 20_000] {
-        let made = format!(
-            "explain (analyze, format json) select length(text_of_parts(m.parts)) from message_parts(({text})) m"
-        );
-        let made: Value = app.query_one(&made, &[&pieces]).await.unwrap().get(0);
-        took.push(made[0]["Execution Time"].as_f64().unwrap());
-        let length = format!("select length(text_of_parts(m.parts)) from message_parts(({text})) m");
-        assert_eq!(app.query_one(&length, &[&pieces]).await.unwrap().get::<_, i32>(0), pieces * 50);
+async fn ending_many_parts_costs_the_database_next_to_nothing(database: Database) {
+    let (db, caller) = (database.db(), someone());
+    let user = db.as_user(&caller);
+    let superuser = database.superuser().await;
+    let mut read = Vec::new();
+    for (n, count) in [10_000, 20_000].into_iter().enumerate() {
+        let started = begun(user.start_turn(&submit("c", &format!("q{n}"), "?"), &rules()).await);
+        let frames = (0..count).map(|i| json!({"type": "data-p", "id": i.to_string(), "data": i}));
+        let end = ending(Status::Complete, vec![chunk(0, frames)]);
+        // Statements are counted, and the pages that they touch: no clock.
+        let pages = "select blks_hit + blks_read from pg_stat_database where datname = current_database()";
+        superuser.execute("select pg_stat_clear_snapshot()", &[]).await.unwrap();
+        let before: i64 = superuser.query_one(pages, &[]).await.unwrap().get(0);
+        assert!(user.end_run(started.run, &end).await.unwrap().unwrap().by_this);
+        superuser.execute("select pg_stat_clear_snapshot()", &[]).await.unwrap();
+        read.push(superuser.query_one(pages, &[]).await.unwrap().get::<_, i64>(0) - before);
+        let stored = shown(user, "c").await.pop().unwrap();
+        let parts: Vec<Value> = serde_json::from_str(stored.parts.get()).unwrap();
+        assert_eq!(parts.len(), count);
     }
-    // Ten times as much: were it quadratic, a hundred times as long.
-    assert!(took[1] < 40.0 * took[0], "{took:?} ms");
+    assert!(read[1] < 3 * read[0].max(2_000), "{read:?} pages");
+}
+
+async fn the_size_of_an_answer_is_what_the_database_counts(database: Database) {
+    let (db, caller) = (database.db(), someone());
+    let user = db.as_user(&caller);
+    let frames = json!([
+        {"type": "text-start", "id": "t"},
+        {"type": "text-delta", "id": "t", "delta": "Ünï\"cödé\\ \n\t\u{1}\u{7f} 語😀"},
+        {"type": "data-x", "data": {"a": [1, -2.5, 0.1, true, null, {"b": {}}], "ключ": []}},
+        {"type": "finish", "messageMetadata": {"theme": "dark", "n": [1, 2]}},
+    ]);
+    let started = begun(user.start_turn(&submit("c", "q", "?"), &rules()).await);
+    let source =
+        json!({"id": "s1", "type": "url", "url": "https://x.example/?a=\"", "score": 0.83, "embedding": [0.5, 1.5]});
+    let frames: Vec<Value> = frames.as_array().unwrap().clone();
+    let chunk = RunChunk { n: 0, frames, sources: vec![source.as_object().unwrap().clone()] };
+    user.end_run(started.run, &ending(Status::Complete, vec![chunk])).await.unwrap().unwrap();
+    let sizes = "select size, embeddings_size, message_size(parts, content, sources, metadata, null, model, usage),
+            embeddings_size(source_embeddings) from messages where id = $1";
+    let sizes = database.superuser().await.query_one(sizes, &[&started.message.uuid()]).await.unwrap();
+    assert_eq!(sizes.get::<_, i32>(0), sizes.get::<_, i32>(2));
+    assert_eq!(sizes.get::<_, i32>(1), sizes.get::<_, i32>(3));
 }
 
 /// What a run has stored must never keep it from ending.
@@ -173,8 +150,8 @@ async fn an_answer_that_no_page_could_show_is_cut_down(database: Database) {
         user.append_chunks(started.run, &[delta], rules().lease).await.unwrap();
     }
     let finish = chunk(5, [json!({"type": "finish", "messageMetadata": {"x": "y".repeat(20_000)}})]);
-    let ended = user.end_run(started.run, &ending(Status::Incomplete, vec![finish])).await.unwrap().unwrap();
-    assert!(ended.by_this);
+    user.append_chunks(started.run, &[finish], rules().lease).await.unwrap();
+    dies(user, started.run).await;
     let stored = shown(user, "c").await.pop().unwrap();
     assert_eq!((stored.status, stored.content.len(), stored.metadata.get()), (Status::Incomplete, 300_000, "{}"));
 }

@@ -35,7 +35,7 @@ async fn every_table_is_behind_row_level_security(database: Database) {
         assert!(row.get::<_, bool>(1), "{table} isn't behind forced row-level security");
         assert_eq!(row.get::<_, &str>(2), "colloquy_owner");
         let sweeping: &[&str] = match table {
-            "messages" => &["sweep_ends of colloquy_sweep", "sweep_reads of colloquy_sweep"],
+            "messages" => &["sweep_locks of colloquy_sweep", "sweep_reads of colloquy_sweep"],
             "runs" | "run_chunks" => &["sweep of colloquy_sweep"],
             _ => &[],
         };
@@ -105,7 +105,7 @@ async fn the_functions_role_may_do_what_an_endpoint_needs(database: Database) {
                 "sources", "status", "usage",
             ],
             "quota_usage": ["messages", "tokens"],
-            "runs": ["ended_at", "idempotency_keys", "lease_until", "outcome", "stop_requested_at"],
+            "runs": ["ended_at", "idempotency_keys", "lease_until", "outcome", "parts_due", "stop_requested_at"],
         })
     );
     let role = "

@@ -8,11 +8,15 @@ use shared::model::{Status, TurnStart};
 
 use crate::support::content::someone;
 use crate::support::database::{Database, on_every_database};
-use crate::support::turns::{answer, begun, dead, rules, shown, submit, turn_of};
+use crate::support::turns::{answer, begun, chunk, dead, frames, rules, shown, submit, turn_of};
 
 const REPLAY: Duration = Duration::from_mins(1);
 
-on_every_database!(everybodys_dead_runs_are_ended_and_old_chunks_dropped, what_another_holds_is_left_for_later);
+on_every_database!(
+    everybodys_dead_runs_are_ended_and_old_chunks_dropped,
+    what_another_holds_is_left_for_later,
+    a_run_that_cannot_be_put_together_ends_without_parts
+);
 on_every_database!(on threads: sweeps_at_once_share_the_work);
 
 async fn everybodys_dead_runs_are_ended_and_old_chunks_dropped(database: Database) {
@@ -76,4 +80,30 @@ async fn sweeps_at_once_share_the_work(database: Database) {
         ended += now;
     }
     assert_eq!(ended, 30, "none twice");
+}
+
+/// What one run has said keeps nobody else's run from its end, and its own conversation from nothing.
+async fn a_run_that_cannot_be_put_together_ends_without_parts(database: Database) {
+    let (db, caller) = (database.db(), someone());
+    let user = db.as_user(&caller);
+    let mut runs = Vec::new();
+    for n in 0..3 {
+        let run = begun(user.start_turn(&submit(&format!("c{n}"), "q", "?"), &rules()).await);
+        let said = chunk(0, frames("Half an")[..3].to_vec());
+        user.append_chunks(run.run, &[said], Duration::ZERO).await.unwrap();
+        runs.push(run);
+    }
+    // No answer makes such a row: it stands for whatever nobody thought of.
+    let refuse = format!(
+        "create function refuse() returns trigger language plpgsql as $$ begin raise 'refused'; end $$;
+         create trigger refuse before update of parts on messages for each row when (new.id = '{}') execute function refuse()",
+        runs[1].message
+    );
+    database.superuser().await.batch_execute(&refuse).await.unwrap();
+    assert_eq!(db.sweep(10, REPLAY).await.unwrap().runs, 3);
+    for (n, text) in [(0, "Half an"), (1, ""), (2, "Half an")] {
+        let answer = shown(user, &format!("c{n}")).await.pop().unwrap();
+        assert_eq!((answer.status, answer.content.as_str()), (Status::Incomplete, text), "{n}");
+    }
+    turn_of(user, &submit("c1", "next", "Still there?"), "Yes.").await;
 }

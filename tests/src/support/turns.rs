@@ -10,6 +10,7 @@ use shared::model::{
     Ended, Ending, FoundRun, Message, MessageFilter, PageSize, Quota, RunChunk, StartedTurn, Status, Turn, TurnRules,
     TurnStart,
 };
+use shared::ui_stream::{Assembler, Chunk};
 
 use super::content::read;
 
@@ -96,9 +97,19 @@ pub(crate) fn chunk(n: i32, frames: impl IntoIterator<Item = Value>) -> RunChunk
     RunChunk { n, frames: frames.into_iter().collect(), sources: Vec::new() }
 }
 
-/// An end with these chunks and nothing else.
+/// An end with these chunks and nothing else: they are the whole stream.
 pub(crate) fn ending(status: Status, chunks: Vec<RunChunk>) -> Ending {
-    Ending { chunks, status, usage: None, tokens: 0, model: None, give_back: false }
+    let (mut assembler, mut sources) = (Assembler::default(), Vec::new());
+    for chunk in &chunks {
+        chunk
+            .frames
+            .iter()
+            .filter_map(|frame| Chunk::parse(frame.clone()).ok())
+            .for_each(|frame| assembler.push(&frame));
+        sources.extend(chunk.sources.clone());
+    }
+    let answer = assembler.finish().into_answer(sources, &[]);
+    Ending { chunks, status, answer, usage: None, tokens: 0, model: None, give_back: false }
 }
 
 /// Ends a run with an answer that says this.

@@ -5,5 +5,5 @@ select
     (activated.message).status, (activated.message).origin, (activated.message).parts, (activated.message).content,
     (activated.message).sources, (activated.message).metadata, (activated.message).model, (activated.message).usage,
     (activated.message).created_at,
-    activated.refused
+    activated.parts_due, activated.refused
 from activate_message($1::uuid, $2::uuid, $3::text, $4::uuid, $5::text) activated

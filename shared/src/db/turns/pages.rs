@@ -37,7 +37,7 @@ impl UserDb<'_> {
             ],
         };
         // It may have to end a run whose function died.
-        let [rows] = self.write([page]).await?;
+        let rows = self.write_without_parts_due(page, |row| row.try_get("parts_due")).await?;
         let Some(first) = rows.first() else { return Ok(None) };
         let Some(found) = first.try_get::<_, Option<i64>>("found").map_err(unreadable)? else {
             return Ok(Some(Page { data: Vec::new(), next_cursor: None }));
@@ -69,7 +69,7 @@ impl UserDb<'_> {
                 (&i64::from(most_bytes()), Type::INT8),
             ],
         };
-        let [rows] = self.write([branches]).await?;
+        let rows = self.write_without_parts_due(branches, |row| row.try_get("parts_due")).await?;
         let Some(first) = rows.first() else { return Ok(None) };
         let head = first.try_get("head").map_err(unreadable)?;
         let Some(found) = first.try_get::<_, Option<i64>>("found").map_err(unreadable)? else {

@@ -1,0 +1,179 @@
+//! The parts of tool calls.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value, json};
+
+use super::{object, pick};
+use crate::ui_stream::Chunk;
+
+type Object = Map<String, Value>;
+
+/// The calls of a message.
+#[derive(Debug, Default)]
+pub(super) struct Tools {
+    /// The places of the calls with an id, in their order: agents name calls anew in each step.
+    calls: HashMap<String, Vec<Call>>,
+    /// The inputs that are streaming, by the call's id: the text so far.
+    inputs: HashMap<String, Input>,
+    /// Where the current step's parts begin.
+    step: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Call {
+    place: usize,
+    dynamic: bool,
+}
+
+#[derive(Debug)]
+struct Input {
+    place: usize,
+    text: String,
+}
+
+impl Tools {
+    /// The next part will be the first of a step.
+    pub(super) fn begin_step(&mut self, place: usize) {
+        self.step = place;
+    }
+
+    /// Notes a call that is a part already.
+    pub(super) fn note(&mut self, id: &str, place: usize, dynamic: bool) {
+        self.calls.entry(id.to_owned()).or_default().push(Call { place, dynamic });
+    }
+
+    /// Takes a frame about a call.
+    pub(super) fn push(&mut self, chunk: &Chunk, parts: &mut Vec<Object>) {
+        match chunk {
+            Chunk::ToolInputDelta { tool_call_id, input_text_delta } => {
+                if let Some(input) = self.inputs.get_mut(tool_call_id) {
+                    input.text.push_str(input_text_delta);
+                }
+            }
+            Chunk::ToolInputStart { tool_call_id: id, dynamic, .. } => {
+                let dynamic = dynamic.unwrap_or_default();
+                let place = self.input(chunk, id, dynamic, self.of_step(id, Some(dynamic)), parts);
+                self.inputs.insert(id.clone(), Input { place, text: String::new() });
+            }
+            Chunk::ToolInputAvailable { tool_call_id: id, dynamic, .. } => {
+                let dynamic = dynamic.unwrap_or_default();
+                self.input(chunk, id, dynamic, self.of_step(id, Some(dynamic)), parts);
+            }
+            Chunk::ToolInputError { tool_call_id: id, dynamic, .. } => {
+                self.input(chunk, id, dynamic.unwrap_or_default(), self.of_step(id, None), parts);
+            }
+            Chunk::ToolApprovalRequest { tool_call_id: id, .. }
+            | Chunk::ToolOutputAvailable { tool_call_id: id, .. }
+            | Chunk::ToolOutputError { tool_call_id: id, .. }
+            | Chunk::ToolOutputDenied { tool_call_id: id } => {
+                // A call of this step, or else the last of that name.
+                let call = self.of_step(id, None).or_else(|| self.calls.get(id)?.last().copied());
+                if let Some(call) = call
+                    && let Some(part) = parts.get_mut(call.place)
+                {
+                    outcome(part, chunk, call.dynamic);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// An input that was cut off stands in its part as far as it came, as `rawInput`, and as `input` only if it is whole: the
+    /// SDK guesses the rest.
+    pub(super) fn finish(&mut self, parts: &mut [Object]) {
+        for (_, Input { place, text }) in self.inputs.drain() {
+            let Some(part) = parts.get_mut(place) else { continue };
+            if text.is_empty() || part.get("state").is_none_or(|state| state != "input-streaming") {
+                continue;
+            }
+            let is_text = part.get("inputEncoding").is_some_and(|encoding| encoding == "text");
+            let input = if is_text { Some(json!(text)) } else { serde_json::from_str(&text).ok() };
+            part.extend(input.map(|input: Value| ("input".to_owned(), input)));
+            part.insert("rawInput".into(), text.into());
+        }
+    }
+
+    /// The first call of this step with this id.
+    fn of_step(&self, id: &str, dynamic: Option<bool>) -> Option<Call> {
+        let calls = self.calls.get(id)?;
+        // Few calls share an id, and those of this step are the last.
+        let of_step = calls.iter().rev().take_while(|call| call.place >= self.step);
+        of_step.filter(|call| dynamic.is_none_or(|dynamic| call.dynamic == dynamic)).last().copied()
+    }
+
+    /// Takes a frame that says a call's input; answers where its part is.
+    fn input(&mut self, chunk: &Chunk, id: &str, dynamic: bool, call: Option<Call>, parts: &mut Vec<Object>) -> usize {
+        let call = call.unwrap_or_else(|| {
+            let call = Call { place: parts.len(), dynamic };
+            parts.push(Object::from_iter([("toolCallId".to_owned(), id.into())]));
+            self.calls.entry(id.to_owned()).or_default().push(call);
+            call
+        });
+        let part = &mut parts[call.place];
+        let mut frame = object(chunk);
+        // What an earlier frame said of input and output is said anew by each.
+        part.retain(|name, _| {
+            !["output", "errorText", "inputEncoding", "preliminary", "input", "rawInput"].contains(&name.as_str())
+        });
+        let name = frame.remove("toolName").unwrap_or_default();
+        if call.dynamic {
+            part.insert("type".into(), "dynamic-tool".into());
+            part.insert("toolName".into(), name);
+        } else {
+            part.insert("type".into(), format!("tool-{}", name.as_str().unwrap_or_default()).into());
+        }
+        let (state, metadata) = match chunk {
+            Chunk::ToolInputStart { .. } => ("input-streaming", "callProviderMetadata"),
+            Chunk::ToolInputAvailable { .. } => ("input-available", "callProviderMetadata"),
+            _ => ("output-error", "resultProviderMetadata"),
+        };
+        part.insert("state".into(), state.into());
+        if let Some(input) = frame.remove("input") {
+            let is_raw = state == "output-error" && !call.dynamic;
+            part.insert(if is_raw { "rawInput" } else { "input" }.into(), input);
+        }
+        if let Some(added) = frame.remove("providerMetadata") {
+            part.insert(metadata.into(), added);
+        }
+        let kept = ["errorText", "title", "toolMetadata", "providerExecuted", "inputEncoding"];
+        frame.retain(|name, _| kept.contains(&name.as_str()));
+        part.extend(frame);
+        call.place
+    }
+}
+
+/// Takes a frame that says what became of a call.
+fn outcome(part: &mut Object, chunk: &Chunk, dynamic: bool) {
+    let failed = match chunk {
+        Chunk::ToolOutputDenied { .. } => {
+            part.insert("state".into(), "output-denied".into());
+            return;
+        }
+        Chunk::ToolApprovalRequest { approval_id, .. } => {
+            let mut approval = pick(chunk, &["inputSchemaInput", "signature"]);
+            approval.insert("id".into(), approval_id.as_str().into());
+            approval.extend(object(chunk).remove("approvalDescriptor").map(|it| ("descriptor".to_owned(), it)));
+            part.insert("state".into(), "approval-requested".into());
+            part.insert("approval".into(), approval.into());
+            return;
+        }
+        Chunk::ToolOutputError { .. } => true,
+        _ => false,
+    };
+    for name in ["output", "errorText", "inputEncoding", "preliminary"] {
+        part.remove(name);
+    }
+    if dynamic || !failed {
+        part.remove("rawInput");
+    }
+    let mut frame = object(chunk);
+    if let Some(added) = frame.remove("providerMetadata") {
+        part.insert("resultProviderMetadata".into(), added);
+    }
+    part.insert("state".into(), if failed { "output-error" } else { "output-available" }.into());
+    frame.retain(|name, _| {
+        ["output", "errorText", "preliminary", "title", "toolMetadata", "providerExecuted"].contains(&name.as_str())
+    });
+    part.extend(frame);
+}
