@@ -11,6 +11,7 @@ mod failure;
 mod files;
 mod frames;
 mod json;
+mod oddities;
 mod openai;
 mod prompt;
 mod reading;
@@ -38,6 +39,7 @@ use crate::model::HistoryMessage;
 use crate::secrets::{Credential, Unread};
 use crate::tls;
 use files::FileRules;
+use openai::Completion;
 use reading::Dialect;
 
 pub use answer::AnswerStream;
@@ -177,7 +179,9 @@ impl Agent {
             }
         }
         let (body, dialect) = match config.protocol {
-            AgentProtocol::OpenAi => (self.completion(&prompt), Dialect::Completion(Box::default())),
+            AgentProtocol::OpenAi => {
+                (self.completion(&prompt), Dialect::Completion(Box::new(Completion::new(config.think_tags))))
+            }
             AgentProtocol::UiMessageStream => {
                 let body = json!({
                     "id": prompt.conversation,

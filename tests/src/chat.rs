@@ -1,5 +1,6 @@
 //! `/v1/chat`
 
+mod agent_cases;
 mod branches;
 mod crowds;
 mod endings;

@@ -24,6 +24,8 @@ pub struct AnswerStream {
     next_byte: Instant,
     /// When an answer that has said why it ended is taken for ended.
     last_byte: Option<Instant>,
+    /// How much it had said by then.
+    said: usize,
 }
 
 impl fmt::Debug for AnswerStream {
@@ -35,7 +37,7 @@ impl fmt::Debug for AnswerStream {
 impl AnswerStream {
     pub(super) fn new(response: Response, waits: Waits, dialect: Dialect) -> Self {
         let (next_byte, reading) = (waits.first_byte, Reading::new(dialect));
-        Self { response, reading, waits, next_byte, last_byte: None }
+        Self { response, reading, waits, next_byte, last_byte: None, said: 0 }
     }
 
     /// The next event; `None` after [`AgentEvent::Finish`], and after a failure.
@@ -58,8 +60,8 @@ impl AnswerStream {
                     let kind = self.response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
                     self.reading.end_of_bytes(kind.unwrap_or_default());
                 }
-                Ok(Err(error)) => self.reading.cut(AgentFailure::transport(FailureKind::Cut, error)),
-                Err(_) => self.reading.cut(self.too_late()),
+                Ok(Err(error)) => self.reading.fail(AgentFailure::transport(FailureKind::Cut, error)),
+                Err(_) => self.reading.fail(self.too_late()),
             }
         }
     }
@@ -68,8 +70,12 @@ impl AnswerStream {
         self.reading.read(bytes);
         let now = Instant::now();
         self.next_byte = now + self.waits.limits.idle;
-        // What still comes then, comments to keep the connection open for one, moves that end no more.
-        self.last_byte = self.reading.is_finished().then(|| self.last_byte.unwrap_or(now + EPILOGUE));
+        // Words move that end, for some services give a reason with each of them. Comments, which only keep the
+        // connection open, don't.
+        let said = self.reading.said();
+        let earlier = self.last_byte.filter(|_| said == self.said);
+        self.last_byte = self.reading.is_finished().then(|| earlier.unwrap_or(now + EPILOGUE));
+        self.said = said;
     }
 
     fn too_late(&self) -> AgentFailure {

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use serde_json::{Map, Value};
 
 use super::frames;
+use super::oddities::Oddities;
 use super::sources::size_of;
 use crate::model::{NewSources, limits};
 use crate::ui_stream::{Chunk, FinishReason};
@@ -35,6 +36,7 @@ pub(super) struct Events {
     ready: VecDeque<AgentEvent>,
     bytes: usize,
     gave_something: bool,
+    oddities: Oddities,
 }
 
 impl Events {
@@ -45,6 +47,11 @@ impl Events {
     /// Whether a word, a source or a result has come.
     pub(super) fn gave_something(&self) -> bool {
         self.gave_something
+    }
+
+    /// Notes what was left out of the answer, or passed over, by its kind.
+    pub(super) fn odd(&mut self, kind: &'static str) {
+        self.oddities.note(kind);
     }
 
     /// Whether more has come than an answer may hold.

@@ -4,55 +4,60 @@
 //! `delta` holds piece by piece, the `message` of an answer that isn't streamed holds whole.
 
 mod responses;
+mod thoughts;
 mod tools;
+mod words;
 
 use serde_json::{Map, Value};
 
 use super::events::Events;
 use super::failure::{AgentFailure, FailureKind, word};
-use super::frames;
+use super::json;
 use super::sources::Sources;
 use super::usage;
 use crate::ui_stream::FinishReason;
 use tools::Tools;
+use words::{Kind, Words};
 
 type Object = Map<String, Value>;
 
 /// An answer as it arrives.
 #[derive(Debug, Default)]
 pub(super) struct Completion {
-    open: Option<Open>,
-    parts: usize,
+    words: Words,
     tools: Tools,
     sources: Sources,
     usage: Option<Object>,
     model: Option<String>,
+    /// The last reason to end that it gave.
     finish: Option<FinishReason>,
+    /// Whether it has said more since.
+    goes_on: bool,
+    said: usize,
     /// Whether any frame was one of a completion.
     recognised: bool,
 }
 
-/// The part that deltas go to.
-#[derive(Debug)]
-struct Open {
-    kind: Kind,
-    id: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Text,
-    Reasoning,
-}
-
 impl Completion {
+    /// With thoughts between tags in its content, or with tags that are words as any other.
+    pub(super) fn new(think_tags: bool) -> Self {
+        Self { words: Words::new(think_tags), ..Self::default() }
+    }
+
     /// Reads a frame, or a whole completion.
-    pub(super) fn frame(&mut self, frame: &Object, events: &mut Events) -> Result<(), AgentFailure> {
+    pub(super) fn frame(&mut self, read: &Object, events: &mut Events) -> Result<(), AgentFailure> {
+        // Half a character of a delta's may be whole with the next; all else is as it is.
+        let settled = read.values().any(json::has_halves).then(|| {
+            let mut frame = read.clone();
+            json::settle_members(&mut frame);
+            frame
+        });
+        let frame = settled.as_ref().unwrap_or(read);
         if let Some(failure) = reported(frame) {
             return Err(failure);
         }
         if frame.get("type").and_then(Value::as_str).is_some_and(|kind| kind.starts_with("response.")) {
-            return self.response_event(frame, events);
+            return self.response_event(frame, read, events);
         }
         let choice = choice(frame);
         self.recognised |= choice.is_some() || frame.contains_key("choices");
@@ -60,29 +65,50 @@ impl Completion {
         if let Some(usage) = choice.and_then(|choice| choice.get("usage")).and_then(usage::read) {
             self.usage = Some(usage);
         }
-        // Perplexity sends both, the message being all that was said so far.
-        let message = choice.and_then(|choice| object(choice, "delta").or_else(|| object(choice, "message")));
+        let message = choice.and_then(message_of);
+        let said = self::choice(read).and_then(message_of);
         for source in self.sources.of_completion(frame, message) {
             self.recognised = true;
             events.source(source);
         }
-        if let Some(message) = message {
+        if let Some(message) = said {
             self.message(message, events);
         }
         match choice.and_then(|choice| choice.get("finish_reason")).and_then(Value::as_str) {
-            None | Some("") => Ok(()),
+            None | Some("" | "null") => Ok(()),
             Some("error") => Err(AgentFailure::new(FailureKind::Reported(None), "finish reason error")),
             Some(reason) => {
                 self.tools.finish(events);
-                self.finish = Some(finish_reason(reason));
+                self.finished(finish_reason(reason));
                 Ok(())
             }
         }
     }
 
-    /// Whether it has said why it ended, so that only its usage may be missing. An agent that ran its tools goes on.
+    /// It has given a reason to end.
+    fn finished(&mut self, reason: FinishReason) {
+        (self.recognised, self.goes_on, self.finish) = (true, false, Some(reason));
+    }
+
+    /// It has said something, after which it goes on.
+    fn speaks(&mut self) {
+        (self.recognised, self.goes_on, self.said) = (true, true, self.said + 1);
+    }
+
+    /// It has said something to which its calls of tools were no end: it runs them itself.
+    fn resumes(&mut self) {
+        self.speaks();
+        self.finish = self.finish.filter(|reason| *reason != FinishReason::ToolCalls);
+    }
+
+    /// How much it has said.
+    pub(super) fn said(&self) -> usize {
+        self.said
+    }
+
+    /// Whether it has said why it ended, so that only its usage may be missing. An agent that runs its tools goes on.
     pub(super) fn is_finished(&self) -> bool {
-        self.finish.is_some_and(|reason| reason != FinishReason::ToolCalls)
+        !self.goes_on && self.finish.is_some_and(|reason| reason != FinishReason::ToolCalls)
     }
 
     /// Whether it may end here without having said so.
@@ -99,14 +125,20 @@ impl Completion {
         for source in self.sources.rest() {
             events.source(source);
         }
-        self.close(events);
+        self.words.end(events);
         self.tell_usage(events);
         events.finish(self.finish.unwrap_or(FinishReason::Stop));
         Ok(())
     }
 
+    /// Tells what there is of it, where it breaks off.
+    pub(super) fn break_off(&mut self, events: &mut Events) {
+        self.words.end(events);
+        self.tell_usage(events);
+    }
+
     /// Tells what it has cost so far, once.
-    pub(super) fn tell_usage(&mut self, events: &mut Events) {
+    fn tell_usage(&mut self, events: &mut Events) {
         if let Some(usage) = self.usage.take() {
             events.usage(usage);
         }
@@ -124,60 +156,41 @@ impl Completion {
         }
     }
 
+    /// What a delta says, whose texts may end in half a surrogate pair, or a whole message.
     fn message(&mut self, message: &Object, events: &mut Events) {
         let text = |name: &str| message.get(name).map(|value| text_of(value, "text")).unwrap_or_default();
         if message.get("role").is_some_and(|role| role == "tool") {
             if let Some(id) = message.get("tool_call_id").and_then(Value::as_str) {
-                self.finish = None;
-                self.tools.output(id, text("content"), events);
+                self.resumes();
+                self.tools.output(id, json::settled(&text("content")), events);
             }
             return;
         }
         let reasoning = ["reasoning_content", "reasoning"].into_iter().map(text).find(|text| !text.is_empty());
         let thinking = || message.get("content").map(|content| text_of(content, "thinking")).unwrap_or_default();
-        self.delta(Kind::Reasoning, reasoning.unwrap_or_else(thinking), events);
-        self.delta(Kind::Text, text("content"), events);
-        self.delta(Kind::Text, text("refusal"), events);
+        self.delta(Kind::Reasoning, &reasoning.unwrap_or_else(thinking), events);
+        self.delta(Kind::Text, &text("content"), events);
+        self.delta(Kind::Text, &text("refusal"), events);
         for call in message.get("tool_calls").and_then(Value::as_array).into_iter().flatten() {
-            self.finish = None;
-            self.close(events);
+            self.resumes();
+            self.words.end(events);
             self.tools.call(call, events);
         }
     }
 
     /// Words of an answer or of the thoughts before it.
-    fn delta(&mut self, kind: Kind, text: String, events: &mut Events) {
-        if text.is_empty() {
+    fn delta(&mut self, kind: Kind, piece: &str, events: &mut Events) {
+        if piece.is_empty() {
             return;
         }
-        // It goes on, whatever it said before.
-        self.finish = None;
-        self.recognised = true;
-        if self.open.as_ref().is_none_or(|open| open.kind != kind) {
-            self.close(events);
-            self.tools.finish(events);
-            self.parts += 1;
-            let id = format!("{}{}", if kind == Kind::Text { 't' } else { 'r' }, self.parts);
-            events.chunk(match kind {
-                Kind::Text => frames::text_start(&id),
-                Kind::Reasoning => frames::reasoning_start(&id),
-            });
-            self.open = Some(Open { kind, id });
+        if piece.trim().is_empty() {
+            self.speaks();
+        } else {
+            self.resumes();
         }
-        if let Some(open) = &self.open {
-            events.chunk(match kind {
-                Kind::Text => frames::text_delta(&open.id, text),
-                Kind::Reasoning => frames::reasoning_delta(&open.id, text),
-            });
-        }
-    }
-
-    fn close(&mut self, events: &mut Events) {
-        if let Some(Open { kind, id }) = self.open.take() {
-            events.chunk(match kind {
-                Kind::Text => frames::text_end(id),
-                Kind::Reasoning => frames::reasoning_end(id),
-            });
+        match kind {
+            Kind::Text => self.words.content(piece, events),
+            Kind::Reasoning => self.words.reasoning(piece, events),
         }
     }
 }
@@ -187,6 +200,11 @@ fn choice(frame: &Object) -> Option<&Object> {
     let choices = frame.get("choices")?.as_array()?;
     let first = |choice: &&Value| choice.get("index").and_then(Value::as_u64).unwrap_or_default() == 0;
     choices.iter().find(first)?.as_object()
+}
+
+/// What a choice says. Perplexity sends both, the message being all that was said so far.
+fn message_of(choice: &Object) -> Option<&Object> {
+    object(choice, "delta").or_else(|| object(choice, "message"))
 }
 
 fn object<'a>(parent: &'a Object, name: &str) -> Option<&'a Object> {
@@ -223,19 +241,18 @@ fn finish_reason(reason: &str) -> FinishReason {
 /// The failure that a frame reports. Its message stays out of the log and of the reader's sight: it may repeat the
 /// prompt, or the key.
 fn reported(frame: &Object) -> Option<AgentFailure> {
+    let success = |code: &Value| code.as_i64().is_none_or(|code| code == 0 || (200..300).contains(&code));
     // vLLM, OpenAI's Responses, and RAGFlow, which answers 200 to all.
     let whole = frame.get("object").is_some_and(|kind| kind == "error")
         || frame.get("type").is_some_and(|kind| kind == "error")
-        || (frame.get("code").is_some_and(|code| code.is_i64() && *code != 0)
+        || (frame.get("code").is_some_and(|code| !success(code))
             && frame.contains_key("message")
             && !frame.contains_key("choices"));
-    let error = match frame.get("error") {
-        Some(error) if !error.is_null() => error.as_object(),
-        _ if whole => Some(frame),
-        _ => match choice(frame)?.get("error")? {
-            Value::Null => return None,
-            error => error.as_object(),
-        },
+    let of_choice = || choice(frame).and_then(|choice| choice.get("error"));
+    let error = match frame.get("error").filter(|error| says_something(error)) {
+        Some(error) => error.as_object(),
+        None if whole => Some(frame),
+        None => of_choice().filter(|error| says_something(error))?.as_object(),
     };
     let code = |name: &str| match error?.get(name)? {
         Value::String(text) => Some(word(text)),
@@ -244,4 +261,16 @@ fn reported(frame: &Object) -> Option<AgentFailure> {
     };
     let words: Vec<String> = ["type", "code"].into_iter().filter_map(code).collect();
     Some(AgentFailure::new(FailureKind::Reported(None), words.join(" ")))
+}
+
+/// Whether an `error` tells of one: some services send the member with every frame.
+fn says_something(error: &Value) -> bool {
+    match error {
+        Value::Null => false,
+        Value::Bool(failed) => *failed,
+        Value::Number(number) => !matches!(number.as_i64(), Some(0 | 200)),
+        Value::String(text) => !text.trim().is_empty(),
+        Value::Array(errors) => errors.iter().any(says_something),
+        Value::Object(members) => members.values().any(says_something),
+    }
 }

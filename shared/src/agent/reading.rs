@@ -18,6 +18,8 @@ pub(super) struct Reading {
     dialect: Dialect,
     events: Events,
     state: State,
+    /// Why the first frame that was left out couldn't be read.
+    unread: Option<AgentFailure>,
 }
 
 /// How an answer is written. Its first byte tells, not its content type, which proxies change.
@@ -60,7 +62,7 @@ pub(super) enum Next {
 
 impl Reading {
     pub(super) fn new(dialect: Dialect) -> Self {
-        Self { bytes: 0, form: Form::Unknown, dialect, events: Events::default(), state: State::Open }
+        Self { bytes: 0, form: Form::Unknown, dialect, events: Events::default(), state: State::Open, unread: None }
     }
 
     /// The next event. The end, or the failure, comes after all of them.
@@ -83,9 +85,22 @@ impl Reading {
         self.bytes
     }
 
-    /// Whether the answer has said why it ended, so that only its usage may be missing.
+    /// Whether the answer has said why it ended and nothing since, so that only its usage may be missing.
     pub(super) fn is_finished(&self) -> bool {
         matches!(&self.dialect, Dialect::Completion(completion) if completion.is_finished())
+    }
+
+    /// How much the answer has said: grows with each piece of it.
+    pub(super) fn said(&self) -> usize {
+        match &self.dialect {
+            Dialect::Completion(completion) => completion.said(),
+            Dialect::Passage(_) => 0,
+        }
+    }
+
+    /// Whether it has given a reason to end, after which nothing that goes wrong breaks it.
+    fn may_end(&self) -> bool {
+        matches!(&self.dialect, Dialect::Completion(completion) if completion.may_end())
     }
 
     /// Reads the next bytes, however they were cut.
@@ -139,11 +154,15 @@ impl Reading {
         if frame.trim() == "[DONE]" {
             return self.end();
         }
-        let frame = match json::parse(frame) {
+        let frame = match &self.dialect {
+            Dialect::Completion(_) => json::parse_frame(frame),
+            Dialect::Passage(_) => json::parse(frame),
+        };
+        let frame = match frame {
             Ok(Value::Object(frame)) => frame,
-            Ok(_) => return self.fail(AgentFailure::malformed("a frame is no JSON object")),
+            Ok(_) => return self.leave_out(AgentFailure::malformed("a frame is no JSON object")),
             // It says where, and nothing of what is there.
-            Err(error) => return self.fail(AgentFailure::malformed(format!("a frame is no JSON: {error}"))),
+            Err(error) => return self.leave_out(AgentFailure::malformed(format!("a frame is no JSON: {error}"))),
         };
         let read = match &mut self.dialect {
             Dialect::Completion(completion) => completion.frame(&frame, &mut self.events).map(|()| false),
@@ -153,8 +172,15 @@ impl Reading {
             _ if self.events.is_too_large() => self.fail(AgentFailure::new(FailureKind::TooLarge, "its frames")),
             Ok(false) => {}
             Ok(true) => self.state = State::Ended,
+            Err(_) if self.may_end() => self.events.odd("a failure after the end"),
             Err(failure) => self.fail(failure),
         }
+    }
+
+    /// Passes over a frame that can't be read, as services send to keep a connection open.
+    fn leave_out(&mut self, failure: AgentFailure) {
+        self.events.odd("a frame that is no JSON object");
+        self.unread.get_or_insert(failure);
     }
 
     /// The bytes have ended, which by itself doesn't say that the answer has. The content type tells a stream of
@@ -177,7 +203,7 @@ impl Reading {
             self.frame(&frame);
         }
         if matches!(self.state, State::Open) {
-            self.cut(AgentFailure::new(FailureKind::Cut, "it ended before it was finished"));
+            self.fail(AgentFailure::new(FailureKind::Cut, "it ended before it was finished"));
         }
     }
 
@@ -206,26 +232,26 @@ impl Reading {
         };
         match ended {
             Ok(()) => self.state = State::Ended,
-            Err(failure) => self.fail(failure),
+            Err(failure) => {
+                let failure = self.unread.take().unwrap_or(failure);
+                self.fail(failure);
+            }
         }
     }
 
-    /// Nothing more comes. That breaks no answer which has said why it ended.
-    pub(super) fn cut(&mut self, failure: AgentFailure) {
-        let timed_out = *failure.kind() != FailureKind::Cut;
-        match &self.dialect {
-            Dialect::Completion(completion) if completion.is_finished() => self.end(),
-            // Silence after a call of a tool is the tool's, an end is an end.
-            Dialect::Completion(completion) if completion.may_end() && !timed_out => self.end(),
-            _ => self.fail(failure),
+    /// Nothing more comes, or nothing more can be read. That breaks no answer which has said why it ended.
+    pub(super) fn fail(&mut self, failure: AgentFailure) {
+        if self.may_end() && !self.events.is_too_large() {
+            self.events.odd("a failure after the end");
+            return self.end();
         }
-    }
-
-    fn fail(&mut self, failure: AgentFailure) {
         match &mut self.dialect {
-            Dialect::Completion(completion) => completion.tell_usage(&mut self.events),
+            Dialect::Completion(completion) => completion.break_off(&mut self.events),
             Dialect::Passage(passage) => passage.tell_usage(&mut self.events),
         }
+        // Where all of it was rubbish, that is why there is nothing.
+        let nothing = !self.events.gave_something() && *failure.kind() == FailureKind::Cut;
+        let failure = self.unread.take().filter(|_| nothing).unwrap_or(failure);
         self.state = State::Failed(failure.after(self.events.gave_something()));
     }
 }

@@ -223,6 +223,71 @@ fn an_end_without_a_reason_is_an_end_where_the_service_says_so() {
     }
 }
 
+/// A reason to end is a note: words after it belong to the answer, and nothing that goes wrong after it breaks it.
+#[test]
+fn what_goes_wrong_after_a_reason_to_end_breaks_nothing() {
+    let delta = |text: &str| format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n");
+    let reason =
+        |reason: &str| format!("data: {{\"choices\":[{{\"delta\":{{}},\"finish_reason\":\"{reason}\"}}]}}\n\n");
+    for odd in [
+        "",
+        "data: nonsense\n\n",
+        "data: {\"cho",
+        "data: {\"error\":{\"message\":\"x\",\"code\":500}}\n\n",
+        "data: {\"error\":\"x\"}\n\ndata: [DONE]\n\n",
+        "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"error\"}]}\n\n",
+    ] {
+        for words in ["", " days"] {
+            let read = completion(&(delta("Twenty") + &reason("length") + &delta(words) + odd));
+            assert_eq!(read.last().unwrap(), &json!({"finish": "length"}), "{odd}");
+            let text: String = read.iter().filter_map(|event| event["delta"].as_str()).collect();
+            assert_eq!(text, format!("Twenty{words}"));
+        }
+    }
+    let read = completion(&(delta("Twenty") + &reason("length") + &delta(".") + &reason("") + &reason("stop")));
+    assert_eq!(read.last().unwrap(), &json!({"finish": "stop"}), "the last that says something");
+}
+
+#[test]
+fn what_says_nothing_is_passed_over() {
+    let words = r#"{"choices":[{"delta":{"content":"Twenty"}}]}"#;
+    for odd in [
+        "ping",
+        "null",
+        "1",
+        "[]",
+        "[1]",
+        "{}",
+        "\"\"",
+        "{\"a",
+        "{\"error\":\"\"}",
+        "{\"error\":false}",
+        "{\"error\":{}}",
+        "{\"error\":[]}",
+        "{\"error\":0}",
+        "{\"error\":{\"code\":null,\"message\":\"\"}}",
+        "{\"code\":0,\"message\":\"\"}",
+        "{\"code\":200,\"message\":\"OK\"}",
+        "{\"error\":{\"code\":200,\"message\":\"\"}}",
+        "{\"choices\":[{\"delta\":{},\"error\":{}}]}",
+        "{\"choices\":[],\"code\":200,\"message\":\"OK\"}",
+        "{\"choices\":[{\"delta\":{}}],\"usage\":NaN}",
+    ] {
+        let read = completion(&format!("data: {odd}\n\ndata: {words}\n\ndata: {odd}\n\ndata: [DONE]\n\n"));
+        assert_eq!(
+            (read[1]["delta"].as_str(), read.last().unwrap()),
+            (Some("Twenty"), &json!({"finish": "stop"})),
+            "{odd}"
+        );
+    }
+    for failing in
+        ["{\"error\":\"x\"}", "{\"error\":true}", "{\"error\":{\"code\":500}}", "{\"code\":102,\"message\":\"x\"}"]
+    {
+        let read = completion(&format!("data: {failing}\n\ndata: {words}\n\n"));
+        assert!(failure(&read).starts_with("the agent failed: reported"), "{failing}: {read:?}");
+    }
+}
+
 #[test]
 fn a_failure_shows_neither_what_was_said_nor_how_it_is_kept() {
     let report =

@@ -53,6 +53,11 @@ pub(super) const SETTINGS: &[Setting] = &[
     ),
     setting("AGENT_SYSTEM_PROMPT", "none", "Goes before the history (`openai`)"),
     setting(
+        "AGENT_THINK_TAGS",
+        "on",
+        "`on`: what stands in `<think>`, `<thinking>` or `<thought>` where an answer begins with it is shown as reasoning; `off`: as the words that it is (`openai`)",
+    ),
+    setting(
         "AGENT_FILES",
         "images",
         "The files that the agent takes; a question with another one is refused. `none`; `images`: PNG, JPEG, GIF and WebP; `all` that its protocol has a form for; or a list of media types: `image/*, application/pdf`",
@@ -102,6 +107,8 @@ pub struct AgentConfig {
     pub body: Map<String, Value>,
     /// What goes before the history.
     pub system_prompt: Option<String>,
+    /// Whether the tags of thoughts that its words begin with are read as such.
+    pub think_tags: bool,
     /// The files that it takes.
     pub files: AgentFiles,
     /// The most bytes of one file.
@@ -192,6 +199,7 @@ impl AgentConfig {
             headers: headers(reader),
             body: body(reader),
             system_prompt: reader.get("AGENT_SYSTEM_PROMPT"),
+            think_tags: reader.word("AGENT_THINK_TAGS", ["on", "off"]) == 0,
             files: AgentFiles::read(reader),
             file_bytes: number(reader, "AGENT_FILE_BYTES", 1, 4 * 1024 * 1024),
             history_messages: number(reader, "AGENT_HISTORY_MESSAGES", 1, 1000),

@@ -84,7 +84,7 @@ async fn an_answer_that_breaks_off_is_cut() {
         let (events, failure) = scene.answer().await;
         let failure = failure.expect("a failure");
         // Half a frame at the end is no frame.
-        assert!(matches!(failure.kind(), FailureKind::Cut | FailureKind::Malformed), "{name}: {failure}");
+        assert_eq!(*failure.kind(), FailureKind::Cut, "{name}: {failure}");
         assert!(!failure.gave_nothing());
         nothing_is_shown(&failure);
         assert_eq!(text(&events), "Twenty days", "{name}: what came before counts");
@@ -99,7 +99,9 @@ async fn an_answer_that_breaks_off_is_cut() {
 #[tokio::test]
 async fn what_breaks_after_the_end_breaks_nothing() {
     let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nFFFF\r\n";
-    for end in [vec![], vec![Step::Reset]] {
+    let error = frame(&json!({"error": {"message": "canary", "code": 500}}));
+    let ends = ["data: nonsense\n\n", error.as_str(), "data: {\"choices\""].map(|odd| vec![Step::send(odd)]);
+    for end in [vec![], vec![Step::Reset]].into_iter().chain(ends) {
         let steps = [Step::send(chunked), Step::send(words("Twenty")), Step::send(finished("stop"))];
         let scene = Scene::answering([steps.to_vec(), end].concat()).await;
         let (events, failure) = scene.answer().await;

@@ -51,18 +51,19 @@ async fn what_an_agent_breaks_off_is_kept_and_told() {
     let api = Api::new().await;
     let user = api.user().await;
     for (script, status) in
-        [("cut@3", "incomplete"), ("end@3", "incomplete"), ("error@3", "failed"), ("garbage@3", "failed")]
+        [("cut@3", "incomplete"), ("end@3", "incomplete"), ("error@3", "failed"), ("garbage@2 end@3", "incomplete")]
     {
-        let stream = ask(&user, script, script).await;
+        let chat = script.replace(' ', "-");
+        let stream = ask(&user, &chat, script).await;
         assert_eq!(stream.terminal()["type"], "error", "{script}");
         assert!(stream.terminal()["errorText"].as_str().is_some_and(|text| !text.is_empty()));
         let metadata = stream.frames.iter().find(|frame| frame["type"] == "message-metadata").expect("metadata");
         assert_eq!(metadata["messageMetadata"]["status"], status, "{script}");
-        let (stored_status, content, _) = stored(&user, script).await;
+        let (stored_status, content, _) = stored(&user, &chat).await;
         assert_eq!((stored_status.as_str(), content), (status, stream.text()), "{script}");
         assert!(!stream.text().is_empty());
         // Nothing is stuck: the next question is answered.
-        let next = user.chat(&question(script, "q2", "And then?", "")).await.rest().await;
+        let next = user.chat(&question(&chat, "q2", "And then?", "")).await.rest().await;
         assert_eq!(next.terminal()["type"], "finish");
     }
 }

@@ -243,6 +243,7 @@ fn an_agent_is_a_url_and_the_rest_can_be_set() {
         agent(&[("AGENT_URL", "https://agent.example.com/v1")]).expect("good settings").agent.expect("an agent");
     assert_eq!((config.protocol, config.send_user), (AgentProtocol::OpenAi, SendUser::Nothing));
     assert_eq!((config.history_messages, config.history_chars), (20, 24_000));
+    assert!(config.think_tags);
     assert!(config.files.takes("image/png") && !config.files.takes("image/svg+xml"));
     let waits = [config.connect_timeout, config.first_byte_timeout, config.idle_timeout].map(|wait| wait.as_secs());
     assert_eq!((waits, config.total_timeout), ([5, 60, 30], None));
@@ -256,6 +257,7 @@ fn an_agent_is_a_url_and_the_rest_can_be_set() {
         ("AGENT_HEADERS", r#"{"api-key":"secret","X-Team":"hr"}"#),
         ("AGENT_BODY", r#"{"extra_body":{"reference":true}}"#),
         ("AGENT_SYSTEM_PROMPT", "Be brief."),
+        ("AGENT_THINK_TAGS", "off"),
         ("AGENT_FILES", "none"),
         ("AGENT_HISTORY_MESSAGES", "6"),
         ("AGENT_SEND_USER", "token"),
@@ -267,7 +269,7 @@ fn an_agent_is_a_url_and_the_rest_can_be_set() {
     assert!(config.headers.iter().all(|(_, value)| value.is_sensitive()));
     assert_eq!(config.body["extra_body"]["reference"], true);
     assert_eq!((config.history_messages, config.total_timeout), (6, Some(Duration::from_mins(10))));
-    assert!(config.files.is_none());
+    assert!(config.files.is_none() && !config.think_tags);
     let printed = format!("{config:?}");
     assert!(!["key", "secret", "brief", "reference", "9004"].iter().any(|it| printed.contains(it)), "{printed}");
 }
@@ -280,6 +282,7 @@ fn a_malformed_agent_is_told_at_once() {
         ("AGENT_API_KEY", "a\nkey"),
         ("AGENT_HEADERS", r#"{"host":"elsewhere"}"#),
         ("AGENT_BODY", r#"{"stream":false}"#),
+        ("AGENT_THINK_TAGS", "sometimes"),
         ("AGENT_FILES", "pictures"),
         ("AGENT_FILE_BYTES", "0"),
         ("AGENT_HISTORY_MESSAGES", "0"),

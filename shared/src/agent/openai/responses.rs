@@ -3,23 +3,30 @@
 
 use serde_json::Value;
 
-use super::{Completion, Kind, Object, reported};
+use super::words::Kind;
+use super::{Completion, Object, reported};
 use crate::agent::events::Events;
 use crate::agent::failure::{AgentFailure, FailureKind};
 use crate::ui_stream::FinishReason;
 
 impl Completion {
-    pub(super) fn response_event(&mut self, event: &Object, events: &mut Events) -> Result<(), AgentFailure> {
+    /// Reads an event; `read` is the same, whose delta may end in half a surrogate pair.
+    pub(super) fn response_event(
+        &mut self,
+        event: &Object,
+        read: &Object,
+        events: &mut Events,
+    ) -> Result<(), AgentFailure> {
         self.recognised = true;
         let response = event.get("response").and_then(Value::as_object);
         if let Some(response) = response {
             self.note(response, events);
         }
-        let delta = || event.get("delta").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let delta = read.get("delta").and_then(Value::as_str).unwrap_or_default();
         match event.get("type").and_then(Value::as_str).unwrap_or_default() {
-            "response.output_text.delta" | "response.refusal.delta" => self.delta(Kind::Text, delta(), events),
+            "response.output_text.delta" | "response.refusal.delta" => self.delta(Kind::Text, delta, events),
             "response.reasoning_text.delta" | "response.reasoning_summary_text.delta" => {
-                self.delta(Kind::Reasoning, delta(), events);
+                self.delta(Kind::Reasoning, delta, events);
             }
             "response.output_text.annotation.added" => {
                 let source = event.get("annotation").and_then(|annotation| self.sources.of_annotation(annotation));
@@ -27,11 +34,11 @@ impl Completion {
                     events.source(source);
                 }
             }
-            "response.completed" => self.finish = Some(FinishReason::Stop),
+            "response.completed" => self.finished(FinishReason::Stop),
             "response.incomplete" => {
                 let details = response.and_then(|response| response.get("incomplete_details"));
                 let filtered = details.is_some_and(|details| details["reason"] == "content_filter");
-                self.finish = Some(if filtered { FinishReason::ContentFilter } else { FinishReason::Length });
+                self.finished(if filtered { FinishReason::ContentFilter } else { FinishReason::Length });
             }
             "response.failed" => {
                 let failed = || AgentFailure::new(FailureKind::Reported(None), "response.failed");

@@ -1,0 +1,98 @@
+//! What agents stream, in all the ways in which they do, and what becomes of it: for the reader, and after a reload.
+//!
+//! Each case is what the agent sends (an object as a frame, a text as it stands, `{"end": "reset"}` a broken connection)
+//! and what is to be shown: text, reasoning, status, tools, sources; `finishReason` and `usage` where they matter.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+use shared::auth::Verifier;
+use shared::clock::Clock;
+use shared::config::AgentConfig;
+
+use crate::agent::agent_server::{AgentServer, Step};
+use crate::support::api::{Api, User, config, router_with, token};
+use crate::support::chat::{Stream, question};
+
+const OPENAI: &str = include_str!("agent_cases/openai.json");
+
+fn cases() -> Vec<Value> {
+    serde_json::from_str(OPENAI).expect("cases")
+}
+
+/// An agent that sends this to everybody.
+async fn agent(stream: &Value) -> AgentServer {
+    let frames = stream.as_array().expect("frames").iter().map(|frame| match frame {
+        Value::String(text) => Step::send(text),
+        frame if frame["end"] == "reset" => Step::Reset,
+        frame => Step::send(format!("data: {frame}\n\n")),
+    });
+    AgentServer::start(std::iter::once(Step::head()).chain(frames).collect()).await
+}
+
+/// What a reader was streamed, in the words of a case.
+fn streamed(stream: &Stream) -> Value {
+    let mut shown = json!({"text": "", "reasoning": "", "tools": [], "sources": [], "status": null});
+    let (mut text, mut thoughts) = (String::new(), String::new());
+    for frame in &stream.frames {
+        let delta = frame["delta"].as_str().unwrap_or_default();
+        match frame["type"].as_str().expect("a type") {
+            "reasoning-delta" => thoughts.push_str(delta),
+            "text-delta" => text.push_str(delta),
+            "tool-input-available" => {
+                shown["tools"].as_array_mut().expect("tools").push(json!([frame["toolName"], frame["input"]]));
+            }
+            "source-url" | "source-document" => {
+                shown["sources"].as_array_mut().expect("sources").push(frame["title"].clone());
+            }
+            "finish" | "message-metadata" => shown["status"] = frame["messageMetadata"]["status"].clone(),
+            _ => {}
+        }
+    }
+    (shown["text"], shown["reasoning"]) = (text.into(), thoughts.into());
+    shown
+}
+
+/// The same of a message after a reload.
+fn stored(message: &Value) -> Value {
+    let parts = message["parts"].as_array().expect("parts");
+    let of = |kind: &str| parts.iter().filter(|part| part["type"] == kind).collect::<Vec<_>>();
+    let texts = |kind: &str| of(kind).iter().filter_map(|part| part["text"].as_str()).collect::<String>();
+    let sources = parts.iter().filter(|part| part["type"].as_str().is_some_and(|kind| kind.starts_with("source-")));
+    json!({
+        "text": texts("text"),
+        "reasoning": texts("reasoning"),
+        "tools": of("dynamic-tool").iter().map(|part| json!([part["toolName"], part["input"]])).collect::<Vec<_>>(),
+        "sources": sources.map(|source| source["title"].clone()).collect::<Vec<_>>(),
+        "status": message["metadata"]["status"],
+    })
+}
+
+#[track_caller]
+fn holds(name: &str, expected: &Value, shown: &Value) {
+    for (member, value) in expected.as_object().expect("an expectation") {
+        if let Some(shown) = shown.get(member) {
+            assert_eq!(shown, value, "{name}: {member} of {shown}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_openai_agents_stream_is_shown_and_kept() {
+    let api = Api::new().await;
+    let token = token().await;
+    let mut settings = config(&api.database.app_url);
+    let verifier = Verifier::new(&settings.auth, Clock::system()).expect("a verifier");
+    for case in cases() {
+        let name = case["name"].as_str().expect("a name");
+        let agent = agent(&case["stream"]).await;
+        settings.agent = Some(AgentConfig::at(agent.url()));
+        let user = User { router: router_with(settings.clone(), verifier.clone()), token: token.clone() };
+        let chat = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+        let asked = user.chat(&question(&chat, &format!("q-{chat}"), "How many days of leave?", "")).await;
+        let stream = asked.expect(StatusCode::OK).rest().await;
+        holds(name, &case["expect"], &streamed(&stream));
+        let page = user.get(&format!("/v1/chat/{chat}")).await;
+        page.expect(StatusCode::OK);
+        holds(name, &case["expect"], &stored(&page.body["data"][1]));
+    }
+}
