@@ -37,6 +37,8 @@ create table public.conversations (
     -- What a repeated request with the same client id must equal.
     request_hash bytea,
     title text,
+    -- Whether the agent is to be asked for another one than the first question's words.
+    title_wanted boolean not null default false,
     metadata jsonb not null default '{}',
     archived_at timestamptz,
     pinned_at timestamptz,

@@ -28,7 +28,7 @@ create policy own_rows on public.quota_usage
 grant usage on schema public to colloquy_app;
 grant select, insert on public.users to colloquy_app;
 grant select, insert, delete on public.conversations to colloquy_app;
-grant update (title, metadata, archived_at, pinned_at, last_seq, message_count, activity_at, version, updated_at)
+grant update (title, title_wanted, metadata, archived_at, pinned_at, last_seq, message_count, activity_at, version, updated_at)
     on public.conversations to colloquy_app;
 grant select, insert on public.messages to colloquy_app;
 grant update (active) on public.messages to colloquy_app;

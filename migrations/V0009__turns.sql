@@ -20,7 +20,8 @@ create function public.start_turn(
     p_lease double precision, p_history jsonb, p_quota_messages bigint, p_quota_tokens bigint, p_quota_seconds bigint,
     p_quota_running integer, p_most_bytes integer)
 returns table (
-    outcome text, run_id uuid, conversation_id uuid, made boolean, title text, message_id uuid, question_id uuid,
+    outcome text, run_id uuid, conversation_id uuid, made boolean, title text, title_question text, message_id uuid,
+    question_id uuid,
     created_at timestamptz, left_id uuid, siblings jsonb, question_siblings jsonb, history jsonb, messages_left bigint,
     tokens_left bigint, resets_in double precision, answer public.messages)
 language plpgsql
@@ -53,8 +54,9 @@ begin
                 return;
             end if;
             insert into users (id, issuer_id, subject) values (p_user, p_issuer_id, p_subject) on conflict do nothing;
-            insert into conversations (user_id, client_id, title, activity_at, created_at, updated_at)
-            values (p_user, p_client_id, p_title, begun_at, begun_at, begun_at)
+            insert into conversations (user_id, client_id, title, title_wanted, activity_at, created_at, updated_at)
+            values (
+                p_user, p_client_id, p_title, coalesce((p_ask ->> 'titleFromAgent')::boolean, false), begun_at, begun_at, begun_at)
             on conflict do nothing
             returning id into conversation;
             made := found;
@@ -195,6 +197,14 @@ begin
     set last_seq = last + stored, message_count = c.message_count + stored,
         activity_at = greatest(c.activity_at, begun_at)
     where c.user_id = p_user and c.id = conversation;
+
+    -- What a title is about: the first question. One that was wanted and never came is asked for with each turn.
+    if (p_ask ->> 'titleFromAgent')::boolean then
+        select left(m.content, 2001) into title_question
+        from conversations c join messages m on m.conversation_id = c.id
+        where c.user_id = p_user and c.id = conversation and c.title_wanted and c.version = 1 and m.user_id = p_user
+        order by m.seq limit 1;
+    end if;
 
     outcome := 'started';
     conversation_id := conversation;

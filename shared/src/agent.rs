@@ -164,20 +164,8 @@ impl Agent {
     /// Asks a question; returns when the answer's head is there.
     pub async fn ask(&self, prompt: Prompt<'_>) -> Result<AnswerStream, AgentFailure> {
         let config = &self.0.config;
-        let mut headers = HeaderMap::new();
-        // An id is a UUID, which is a header value.
-        let uuid = |id: &dyn fmt::Display| HeaderValue::try_from(id.to_string()).ok();
+        let mut headers = self.user_headers(prompt.user, prompt.token);
         headers.extend(uuid(&prompt.run).map(|run| (IDEMPOTENCY_KEY, run)));
-        match config.send_user {
-            SendUser::Nothing => {}
-            SendUser::Id => headers.extend(uuid(&prompt.user).map(|user| (USER, user))),
-            SendUser::Token => {
-                // An agent without a key of its own takes the token where every service takes one.
-                let bearer = self.0.key.is_none().then(|| prompt.token.and_then(bearer)).flatten();
-                headers.extend(bearer.map(|bearer| (AUTHORIZATION, bearer)));
-                headers.extend(prompt.token.and_then(secret).map(|token| (USER_TOKEN, token)));
-            }
-        }
         let (body, dialect) = match config.protocol {
             AgentProtocol::OpenAi => {
                 (self.completion(&prompt), Dialect::Completion(Box::new(Completion::new(config.think_tags))))
@@ -196,6 +184,28 @@ impl Agent {
         Ok(AnswerStream::new(response, waits, dialect))
     }
 
+    /// What the agent learns of who asks, as headers.
+    fn user_headers(&self, user: UserId, token: Option<&str>) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        match self.0.config.send_user {
+            SendUser::Nothing => {}
+            SendUser::Id => headers.extend(uuid(&user).map(|user| (USER, user))),
+            SendUser::Token => {
+                // An agent without a key of its own takes the token where every service takes one.
+                let bearer = self.0.key.is_none().then(|| token.and_then(bearer)).flatten();
+                headers.extend(bearer.map(|bearer| (AUTHORIZATION, bearer)));
+                headers.extend(token.and_then(secret).map(|token| (USER_TOKEN, token)));
+            }
+        }
+        headers
+    }
+
+    /// The same, as members of a completion's request.
+    fn user_member(&self, user: UserId) -> Map<String, Value> {
+        let told = self.0.config.send_user == SendUser::Id;
+        told.then(|| ("user".to_owned(), user.to_string().into())).into_iter().collect()
+    }
+
     /// The body of a request for a completion: `members`, what the settings add to them or take away, and the messages.
     fn body(&self, mut members: Map<String, Value>, messages: Vec<Value>, stream: bool) -> Value {
         if let Some(model) = &self.0.config.model {
@@ -210,11 +220,8 @@ impl Agent {
 
     fn completion(&self, prompt: &Prompt<'_>) -> Value {
         let config = &self.0.config;
-        let mut members = Map::new();
+        let mut members = self.user_member(prompt.user);
         members.insert("stream_options".into(), json!({"include_usage": true}));
-        if config.send_user == SendUser::Id {
-            members.insert("user".into(), prompt.user.to_string().into());
-        }
         let messages = prompt::messages(config.system_prompt.as_deref(), prompt.history, &FileRules::of(config));
         self.body(members, messages, true)
     }
@@ -271,6 +278,11 @@ impl Agent {
             Err(error) => Err(AgentFailure::transport(FailureKind::Cut, error)),
         }
     }
+}
+
+/// An id as a header's value, which every UUID is.
+fn uuid(id: &dyn fmt::Display) -> Option<HeaderValue> {
+    HeaderValue::try_from(id.to_string()).ok()
 }
 
 /// A header value that is never printed.

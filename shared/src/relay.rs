@@ -4,18 +4,18 @@
 //! An answer is written by a task of its own, which ends with its stream. Its reader and the database are told the same
 //! frames: what is stored is the whole stream, and a replay is those frames again.
 
+mod answering;
 mod follow;
 mod outbox;
 mod outcome;
+mod reader;
+mod titling;
 mod writing;
 
-use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use futures_util::FutureExt;
-use futures_util::stream::{self, Stream};
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -79,8 +79,6 @@ pub struct Asked {
     pub token: Option<String>,
     /// The conversation's id as the client sent it.
     pub conversation_id: ClientId,
-    /// The question's text.
-    pub question: String,
 }
 
 impl Relay {
@@ -92,6 +90,7 @@ impl Relay {
             history_chars: agent.map_or(0, |agent| agent.history_chars),
             history_file_bytes: agent.map_or(0, |agent| agent.history_file_bytes),
             quota: config.quota,
+            title_from_agent: config.title_from_agent,
         };
         Ok(Self { db, agent: agent.map(Agent::new).transpose()?, config, rules })
     }
@@ -126,36 +125,22 @@ impl Relay {
     /// Has a turn answered, and answers with the stream.
     pub fn answer(&self, asked: Asked, started: StartedTurn, deadline: Deadline) -> Result<Body, Error> {
         let agent = self.agent.clone().ok_or_else(|| Error::internal("a turn was begun without an agent"))?;
-        let (reader, frames) = mpsc::unbounded_channel();
+        let (reader, frames) = reader::reader();
         let after_a_panic = reader.clone();
         let writing = Writing::new(self.db.clone(), self.config.clone(), asked, &started, reader);
         let task = async move {
             // What panics leaves a lease that expires: whoever meets it next ends the run.
             if std::panic::AssertUnwindSafe(writing.write(agent, started, deadline)).catch_unwind().await.is_err() {
-                let _ = after_a_panic.send(outcome::last_words("The server failed."));
+                after_a_panic.send(outcome::last_words("The server failed."));
             }
         };
         // Ended with the stream: on Lambda an invocation goes on until its response's last byte, whoever reads it.
         tokio::spawn(task.in_current_span());
-        Ok(Body::from_stream(in_bunches(frames)))
+        Ok(Body::from_stream(frames))
     }
 
     /// The stream of a run that is written elsewhere, or was.
     pub fn follow(&self, caller: Caller, run: FoundRun, deadline: Deadline) -> Body {
         Body::from_stream(follow(self.db.clone(), caller, run, &self.config, deadline))
     }
-}
-
-/// What has been sent since the reader last looked goes out in one piece.
-fn in_bunches(frames: mpsc::UnboundedReceiver<Bytes>) -> impl Stream<Item = Result<Bytes, Infallible>> {
-    const MOST: usize = 64;
-    stream::unfold(frames, |mut frames| async move {
-        let mut bunch = Vec::new();
-        let bytes = match frames.recv_many(&mut bunch, MOST).await {
-            0 => return None,
-            1 => bunch.pop()?,
-            _ => bunch.concat().into(),
-        };
-        Some((Ok(bytes), frames))
-    })
 }

@@ -13,3 +13,4 @@ mod quotas;
 mod replays;
 mod starts;
 mod stops;
+mod titles;

@@ -47,8 +47,7 @@ pub(crate) async fn reply_chat(
     Ok(match db.as_user(&caller).start_turn(&turn, rules).await? {
         TurnStart::Started(started) => {
             let limits = rate_limit(&rules.quota, started.quota.as_ref());
-            let question = turn.ask.question().map(|question| question.content.clone()).unwrap_or_default();
-            let asked = Asked { caller, token, conversation_id: turn.conversation_id, question };
+            let asked = Asked { caller, token, conversation_id: turn.conversation_id };
             (limits, EventStream(relay.answer(asked, *started, deadline)?)).into_response()
         }
         TurnStart::Joined(run) => (replayed(true), EventStream(relay.follow(caller, run, deadline))).into_response(),

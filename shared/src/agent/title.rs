@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::{Agent, AgentFailure, FailureKind, Waits, json as agent_json};
 use crate::config::AgentProtocol;
+use crate::id::UserId;
 use crate::model::{Title, cut};
 
 /// For all of it. A title is never worth more of a function's time.
@@ -26,24 +26,29 @@ const INSTRUCTION: &str = "Write a title for the conversation that begins with t
 impl Agent {
     /// A title for a conversation that begins with this question; `None` where none can be had in ten seconds. Only an
     /// OpenAI-compatible agent is asked.
-    pub async fn title(&self, question: &str) -> Option<Title> {
+    pub async fn title(&self, question: &str, user: UserId, token: Option<&str>) -> Option<Title> {
         // Of a question without words there is nothing to tell.
         if self.0.config.protocol != AgentProtocol::OpenAi || question.trim().is_empty() {
             return None;
         }
         // A deadline of its own around everything, whatever the settings say of answers.
-        let title = timeout(DEADLINE, self.ask_for_title(question)).await;
+        let title = timeout(DEADLINE, self.ask_for_title(question, user, token)).await;
         let title = title.unwrap_or_else(|_| Err(AgentFailure::too_late(FailureKind::TotalTimeout, DEADLINE)));
         title.inspect_err(|failure| tracing::warn!(cause = %failure, "no title from the agent")).ok().flatten()
     }
 
-    async fn ask_for_title(&self, question: &str) -> Result<Option<Title>, AgentFailure> {
+    async fn ask_for_title(
+        &self,
+        question: &str,
+        user: UserId,
+        token: Option<&str>,
+    ) -> Result<Option<Title>, AgentFailure> {
         let messages = vec![
             json!({"role": "system", "content": INSTRUCTION}),
             json!({"role": "user", "content": cut(question, QUESTION_CHARS)}),
         ];
-        let body = self.body(Map::new(), messages, false);
-        let mut response = self.send(HeaderMap::new(), &body, Waits::within(DEADLINE)).await?;
+        let body = self.body(self.user_member(user), messages, false);
+        let mut response = self.send(self.user_headers(user, token), &body, Waits::within(DEADLINE)).await?;
         let mut answer = Vec::new();
         while let Some(bytes) =
             response.chunk().await.map_err(|error| AgentFailure::transport(FailureKind::Cut, error))?

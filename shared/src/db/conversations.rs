@@ -135,15 +135,10 @@ impl UserDb<'_> {
     }
 
     /// Gives a conversation a better title than the one made from its first question, unless it was changed meanwhile.
-    pub async fn set_generated_title(&self, id: ConversationId, from: &Title, to: &Title) -> Result<bool, Error> {
+    pub async fn set_generated_title(&self, id: ConversationId, title: &Title) -> Result<bool, Error> {
         let set = Statement {
             sql: SET_GENERATED_TITLE,
-            params: &[
-                (&self.user(), Type::UUID),
-                (&id.uuid(), Type::UUID),
-                (&from.as_str(), Type::TEXT),
-                (&to.as_str(), Type::TEXT),
-            ],
+            params: &[(&self.user(), Type::UUID), (&id.uuid(), Type::UUID), (&title.as_str(), Type::TEXT)],
         };
         let [rows] = self.write([set]).await?;
         Ok(!rows.is_empty())

@@ -22,6 +22,8 @@ pub struct TurnRules {
     pub history_file_bytes: u32,
     /// What a user may use.
     pub quota: Quota,
+    /// Whether a conversation's title is the agent's to word.
+    pub title_from_agent: bool,
 }
 
 /// What a user may use in a window of time.
@@ -87,6 +89,8 @@ pub struct StartedTurn {
     pub conversation_made: bool,
     /// The conversation's title.
     pub title: Option<String>,
+    /// The question that its agent is to be asked a title for, where one is wanted.
+    pub title_question: Option<String>,
     /// The answer.
     pub message: MessageId,
     /// The question.

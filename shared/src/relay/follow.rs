@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use futures_util::stream::{self, Stream};
+use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use super::Deadline;
@@ -15,7 +16,7 @@ use crate::config::ChatConfig;
 use crate::db::Db;
 use crate::error::Error;
 use crate::model::{FoundRun, RunPage};
-use crate::ui_stream;
+use crate::ui_stream::{self, Chunk, OpenParts};
 
 /// How long the database may be away before a reader is told.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -35,6 +36,8 @@ struct Following {
     /// When the database last answered.
     heard: Instant,
     ended: bool,
+    /// What the stream has begun and not ended: a run whose function died leaves that to its readers.
+    open: OpenParts,
 }
 
 /// Follows a run from its first frame to its end.
@@ -58,6 +61,7 @@ pub(super) fn follow(
         spoke: now,
         heard: now,
         ended: false,
+        open: OpenParts::default(),
     };
     stream::unfold(following, |mut following| async move {
         let bytes = following.next().await?;
@@ -96,9 +100,11 @@ impl Following {
             Ok(Some(RunPage { chunks, ended })) => {
                 self.heard = now;
                 let mut bytes = Vec::new();
-                for chunk in &chunks {
+                for chunk in chunks {
                     self.after = chunk.n;
-                    chunk.frames.iter().for_each(|frame| bytes.extend_from_slice(&ui_stream::frame(frame)));
+                    for frame in chunk.frames {
+                        self.write(frame, &mut bytes);
+                    }
                 }
                 if !bytes.is_empty() {
                     self.pause = self.poll;
@@ -120,6 +126,18 @@ impl Following {
                 Some(self.end("The database can't be reached right now."))
             }
         }
+    }
+
+    /// Writes a frame, behind those that end what is open before the stream does.
+    fn write(&mut self, frame: Value, bytes: &mut Vec<u8>) {
+        let Ok(chunk) = Chunk::parse(frame) else { return };
+        if chunk.is_terminal() {
+            for end in self.open.close() {
+                bytes.extend_from_slice(&ui_stream::frame(&end));
+            }
+        }
+        let _ = self.open.observe(&chunk);
+        bytes.extend_from_slice(&ui_stream::frame(&chunk));
     }
 
     fn end(&mut self, text: &'static str) -> Bytes {

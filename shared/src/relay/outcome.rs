@@ -39,11 +39,6 @@ impl Outcome {
         }
     }
 
-    /// Whether the turn doesn't count towards the quota: the agent gave nothing.
-    pub(super) fn gives_back(&self) -> bool {
-        matches!(self, Self::Failed(failure) if failure.gave_nothing())
-    }
-
     /// Counts an answer that ended so. One that somebody else ended is theirs to count; what couldn't be stored will be
     /// found incomplete.
     pub(super) fn count(&self, ended: &Result<Ended, Error>, first_word: Option<Duration>) {

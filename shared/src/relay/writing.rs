@@ -6,13 +6,15 @@ use axum::body::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, OptionFuture};
 use serde_json::{Map, Value, json};
-use tokio::sync::mpsc::UnboundedSender;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
+use super::answering::Answering;
 use super::outbox::Outbox;
 use super::outcome::{Outcome, error};
+use super::reader::Reader;
+use super::titling::{StoredTitle, store_title};
 use super::{Asked, Deadline};
-use crate::agent::{Agent, AgentEvent, AgentFailure, AnswerStream, Prompt};
+use crate::agent::{Agent, AgentEvent, Prompt};
 use crate::clock::Clock;
 use crate::config::ChatConfig;
 use crate::db::Db;
@@ -24,6 +26,9 @@ use crate::ui_stream::{self, Assembler, Chunk, FinishReason, OpenParts};
 /// How often the database is told that a silent run goes on, and asked whether it should.
 const HEARTBEAT: Duration = Duration::from_millis(500);
 
+/// How long a stream's end waits for the conversation's title. One that doesn't come is asked for again with the next turn.
+const TITLE_PATIENCE: Duration = Duration::from_secs(1);
+
 /// An answer while it is written.
 pub(super) struct Writing {
     db: Db,
@@ -32,11 +37,14 @@ pub(super) struct Writing {
     run: RunId,
     conversation: ConversationId,
     /// Who reads it. Whether anybody still does matters only where the settings say so.
-    reader: UnboundedSender<Bytes>,
+    reader: Reader,
     outbox: Outbox,
     /// What is being stored, as far as the chunk of this number.
-    storing: Option<BoxFuture<'static, (i32, Result<RunState, Error>)>>,
+    storing: Option<BoxFuture<'static, Stored>>,
+    /// The title that the agent is asked for.
     titling: Option<BoxFuture<'static, Option<Title>>>,
+    /// What it said, until that is stored. It waits for its turn: the answer's words and its title share one connection.
+    title: Option<Title>,
     open: OpenParts,
     /// What is stored of it in the end.
     assembler: Assembler,
@@ -53,32 +61,11 @@ pub(super) struct Writing {
     not_before: Instant,
 }
 
-/// The agent's side: first it is asked, then it answers.
-enum Answering {
-    Asking(BoxFuture<'static, Result<AnswerStream, AgentFailure>>),
-    Streaming(Box<AnswerStream>),
-}
-
-impl Answering {
-    /// The next event. Loses nothing when it is dropped while it waits.
-    async fn next(&mut self) -> Result<Option<AgentEvent>, AgentFailure> {
-        loop {
-            match self {
-                Self::Asking(asking) => *self = Self::Streaming(Box::new(asking.await?)),
-                Self::Streaming(stream) => return stream.next().await,
-            }
-        }
-    }
-}
+/// What became of the chunks before this number, and of the title that was stored with them.
+type Stored = (i32, StoredTitle, Result<RunState, Error>);
 
 impl Writing {
-    pub(super) fn new(
-        db: Db,
-        config: ChatConfig,
-        asked: Asked,
-        started: &StartedTurn,
-        reader: UnboundedSender<Bytes>,
-    ) -> Self {
+    pub(super) fn new(db: Db, config: ChatConfig, asked: Asked, started: &StartedTurn, reader: Reader) -> Self {
         let now = Instant::now();
         Self {
             db,
@@ -90,6 +77,7 @@ impl Writing {
             outbox: Outbox::default(),
             storing: None,
             titling: None,
+            title: None,
             open: OpenParts::default(),
             assembler: Assembler::default(),
             sources: Vec::new(),
@@ -113,11 +101,12 @@ impl Writing {
         if let Some(title) = &started.title {
             self.send(&self.conversation_frame(title));
         }
-        if started.conversation_made && self.config.title_from_agent {
-            self.titling = started.title.clone().and_then(|title| self.title(agent.clone(), title));
-        }
         let (run, conversation) = (self.run, self.conversation);
         let (user, token) = (self.asked.caller.user_id(), self.asked.token.take());
+        if let Some(question) = started.title_question.clone() {
+            let (agent, token) = (agent.clone(), token.clone());
+            self.titling = Some(async move { agent.title(&question, user, token.as_deref()).await }.boxed());
+        }
         let mut answering = Answering::Asking(
             async move {
                 let token = token.as_deref();
@@ -147,18 +136,16 @@ impl Writing {
                     Ok(None) => return Outcome::Finished(self.finish.unwrap_or(FinishReason::Other)),
                     Err(failure) => return Outcome::Failed(failure),
                 },
-                Some((next, state)) = OptionFuture::from(self.storing.as_mut()) => {
+                Some(stored) = OptionFuture::from(self.storing.as_mut()) => {
                     self.storing = None;
-                    if let Some(outcome) = self.stored(next, state) {
+                    if let Some(outcome) = self.stored(stored) {
                         return outcome;
                     }
                 }
                 Some(title) = OptionFuture::from(self.titling.as_mut()) => {
                     self.titling = None;
-                    if let Some(title) = title {
-                        let frame = self.conversation_frame(title.as_str());
-                        self.tell(&frame);
-                    }
+                    self.title = title;
+                    self.heartbeat = Instant::now();
                 }
                 () = self.reader.closed(), if self.config.stop_on_disconnect => return Outcome::Stopped,
                 () = sleep_until(wake) => {
@@ -177,7 +164,9 @@ impl Writing {
     fn take(&mut self, event: AgentEvent) {
         match event {
             AgentEvent::Chunk(chunk) => {
-                self.first_word.get_or_insert_with(Instant::now);
+                if says_something(&chunk) {
+                    self.first_word.get_or_insert_with(Instant::now);
+                }
                 self.send(&chunk);
             }
             AgentEvent::Source { chunk, source } => {
@@ -219,8 +208,7 @@ impl Writing {
 
     fn say(&mut self, bytes: Bytes) {
         self.spoke = Instant::now();
-        // Nobody reads any more: the answer is finished and stored all the same.
-        let _ = self.reader.send(bytes);
+        self.reader.send(bytes);
     }
 
     /// When the database is to be told something next.
@@ -235,12 +223,17 @@ impl Writing {
         self.outbox.seal();
         let (db, caller, run, lease) = (self.db.clone(), self.asked.caller.clone(), self.run, self.config.lease);
         let (chunks, next) = (self.outbox.sealed().to_vec(), self.outbox.next());
-        self.storing =
-            Some(async move { (next, db.as_user(&caller).append_chunks(run, &chunks, lease).await) }.boxed());
+        let (conversation, title) = (self.conversation, self.title.take());
+        let storing = async move {
+            let title = store_title(&db, &caller, conversation, title).await;
+            (next, title, db.as_user(&caller).append_chunks(run, &chunks, lease).await)
+        };
+        self.storing = Some(storing.boxed());
     }
 
     /// What the database said. A slow or absent one doesn't stop the words: what isn't stored is sent again.
-    fn stored(&mut self, next: i32, state: Result<RunState, Error>) -> Option<Outcome> {
+    fn stored(&mut self, (next, title, state): Stored) -> Option<Outcome> {
+        self.title_stored(title);
         let now = Instant::now();
         self.heartbeat = now + HEARTBEAT;
         match state {
@@ -264,8 +257,11 @@ impl Writing {
     /// Stores how the answer ended, and only then tells the reader so.
     async fn end(mut self, outcome: Outcome, until: Instant) {
         // The connection is busy with it; cut off, its fate would be unknown.
-        if let Some((next, Ok(_))) = OptionFuture::from(self.storing.take()).await {
-            self.outbox.stored_before(next);
+        if let Ok(Some((next, title, state))) = timeout_at(until, OptionFuture::from(self.storing.take())).await {
+            self.title_stored(title);
+            if state.is_ok() {
+                self.outbox.stored_before(next);
+            }
         }
         for chunk in self.open.close() {
             self.send(&chunk);
@@ -289,15 +285,44 @@ impl Writing {
         self.outbox.seal();
         let ended = match outcome {
             Outcome::Superseded => Ok(Ended { status, by_this: false }),
-            _ => self.store_end(status, outcome.gives_back(), until).await,
+            // An answer without a word is none.
+            _ => self.store_end(status, self.first_word.is_none(), until).await,
         };
         self.log(&outcome, &ended);
+        if ended.is_ok() {
+            self.finish_title(&outcome, until.min(Instant::now() + TITLE_PATIENCE)).await;
+        }
         match ended {
             Ok(Ended { by_this: true, .. }) => self.tell(&terminal),
             Ok(Ended { by_this: false, .. }) => self.tell(&Outcome::Superseded.terminal()),
             Err(_) => self.tell(&error("The answer couldn't be stored. What was stored of it is kept.")),
         }
         self.say(Bytes::from_static(ui_stream::DONE.as_bytes()));
+    }
+
+    /// Waits for the title, but not behind an agent that failed, and stores it.
+    async fn finish_title(&mut self, outcome: &Outcome, until: Instant) {
+        if let Some(titling) = self.titling.take().filter(|_| !matches!(outcome, Outcome::Failed(_)))
+            && let Ok(title) = timeout_at(until, titling).await
+        {
+            self.title = title;
+        }
+        let storing = store_title(&self.db, &self.asked.caller, self.conversation, self.title.take());
+        if let Ok(title) = timeout_at(until, storing).await {
+            self.title_stored(title);
+        }
+    }
+
+    /// Tells the reader what its conversation is called now; what couldn't be stored is tried again.
+    fn title_stored(&mut self, title: StoredTitle) {
+        match title {
+            StoredTitle::Stored(title) => {
+                let frame = self.conversation_frame(title.as_str());
+                self.tell(&frame);
+            }
+            StoredTitle::NotStored(title) => self.title = Some(title),
+            StoredTitle::None => {}
+        }
     }
 
     /// Tries until the deadline.
@@ -316,7 +341,8 @@ impl Writing {
         let (db, caller, run) = (self.db.clone(), self.asked.caller.clone(), self.run);
         let mut storing = async move {
             loop {
-                match db.as_user(&caller).end_run(run, &ending).await {
+                let ended = timeout_at(until, db.as_user(&caller).end_run(run, &ending)).await;
+                match ended.unwrap_or_else(|_| Err(Error::internal("the function's time is over"))) {
                     Err(error) if error.code.status() >= 500 && Instant::now() + HEARTBEAT < until => {
                         sleep(HEARTBEAT).await;
                     }
@@ -334,19 +360,6 @@ impl Writing {
                 () = sleep_until(self.spoke + self.config.keep_alive) => self.keep_alive(),
             }
         }
-    }
-
-    /// Asks the agent for a title, and stores it unless the user was faster. The answer's end doesn't wait for it.
-    fn title(&self, agent: Agent, title: String) -> Option<BoxFuture<'static, Option<Title>>> {
-        let first = Title::try_from(title).ok()?;
-        let (db, caller, conversation) = (self.db.clone(), self.asked.caller.clone(), self.conversation);
-        let question = self.asked.question.clone();
-        let titling = async move {
-            let title = agent.title(&question).await?;
-            let stored = db.as_user(&caller).set_generated_title(conversation, &first, &title).await;
-            stored.unwrap_or(false).then_some(title)
-        };
-        Some(titling.boxed())
     }
 
     /// Tells a front end what its conversation is called.
@@ -374,5 +387,14 @@ impl Writing {
         } else {
             tracing::info!(%run, status, millis, firstWordMillis = first_word, "answered a question");
         }
+    }
+}
+
+/// Whether a reader is given something by a frame: words, thoughts, a call.
+fn says_something(chunk: &Chunk) -> bool {
+    match chunk {
+        Chunk::TextDelta { delta, .. } | Chunk::ReasoningDelta { delta, .. } => !delta.is_empty(),
+        Chunk::File { .. } | Chunk::Data { .. } => true,
+        chunk => chunk.kind().starts_with("tool-"),
     }
 }

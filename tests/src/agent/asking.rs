@@ -4,6 +4,7 @@ use http::HeaderValue;
 use serde_json::{Value, json};
 use shared::agent::AgentEvent;
 use shared::config::{AgentConfig, SendUser};
+use shared::id::UserId;
 use shared::model::Role;
 
 use super::{
@@ -153,11 +154,16 @@ fn titled(content: &Value) -> Step {
     )
 }
 
+/// Who asks.
+fn asker() -> UserId {
+    UserId::from(USER.parse::<uuid::Uuid>().unwrap())
+}
+
 #[tokio::test]
 async fn a_title() {
     let scene =
         Scene::with([titled(&json!("\"Leave policy.\"\n"))], |config| config.model = Some("m-1".to_owned())).await;
-    let title = scene.agent.title(&"How many days? ".repeat(1000)).await.expect("a title");
+    let title = scene.agent.title(&"How many days? ".repeat(1000), asker(), None).await.expect("a title");
     assert_eq!(title.as_str(), "Leave policy");
     let body = scene.server.request().body;
     assert_eq!((&body["stream"], &body["model"]), (&json!(false), &json!("m-1")));
@@ -167,17 +173,26 @@ async fn a_title() {
     for step in [titled(&json!(null)), titled(&json!("  ")), Step::answer("500 Oops", "", ""), Step::send("HTTP/1.1 2")]
     {
         let scene = Scene::answering([step]).await;
-        assert_eq!(scene.agent.title(QUESTION).await, None);
+        assert_eq!(scene.agent.title(QUESTION, asker(), None).await, None);
     }
     let scene = Scene::with(good(), speaks_ui).await;
-    assert_eq!((scene.agent.title(QUESTION).await, scene.server.asked()), (None, 0));
+    assert_eq!((scene.agent.title(QUESTION, asker(), None).await, scene.server.asked()), (None, 0));
+
+    // It learns of who asks what an answer's request tells.
+    for (send_user, header, told) in
+        [(SendUser::Id, "x-colloquy-user", USER), (SendUser::Token, "x-colloquy-user-token", TOKEN)]
+    {
+        let scene = Scene::with([titled(&json!("Leave"))], |config| config.send_user = send_user).await;
+        assert!(scene.agent.title(QUESTION, asker(), Some(TOKEN)).await.is_some());
+        assert_eq!(scene.server.request().headers(header), [told]);
+    }
 
     // A title is worth ten seconds, whatever answers are worth.
     let patient = |config: &mut AgentConfig| config.first_byte_timeout = std::time::Duration::from_mins(10);
     let scene = Scene::with([Step::Silence], patient).await;
     let asking = tokio::spawn({
         let agent = scene.agent.clone();
-        async move { agent.title("x").await }
+        async move { agent.title("x", asker(), None).await }
     });
     crate::support::eventually("the question", async || (scene.server.asked() == 1).then_some(())).await;
     tokio::time::pause();

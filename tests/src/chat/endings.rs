@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::json;
+use shared::clock::Clock;
 
 use crate::support::api::{Api, User};
 use crate::support::chat::{Stream, behind_a_proxy, expire, held, question, release, unique};
@@ -42,6 +43,9 @@ async fn what_somebody_else_ended_meanwhile_is_not_told_as_ours() {
             expire(&api.database.superuser().await).await;
             let reader = user.resume("c").await.rest().await;
             assert_eq!(reader.terminal()["type"], "error");
+            let kinds: Vec<_> = reader.frames.iter().filter_map(|frame| frame["type"].as_str()).collect();
+            let open = |of: &str| kinds.iter().filter(|kind| **kind == format!("text-{of}")).count();
+            assert_eq!(open("start"), open("end"), "what its function left open is closed");
         }
         proxy.turn(Weather::Fair);
         let stream = stream.rest().await;
@@ -67,6 +71,26 @@ async fn what_could_not_be_stored_in_time_is_told() {
     expire(&api.database.superuser().await).await;
     let page = user.get("/v1/chat/c").await;
     assert_eq!(page.text("/data/1/metadata/status"), "incomplete");
+}
+
+/// A database that takes everything and says nothing: every wait has its own end, and the answer's is the last.
+#[tokio::test]
+async fn an_answer_ends_in_time_although_the_database_says_nothing() {
+    let one = async |left: i64| {
+        let api = Api::new().await;
+        let user = api.user().await;
+        let (proxy, instance) = behind_a_proxy(&api, &user, |_| {}).await;
+        let hold = unique("hole").replace(' ', "-");
+        let deadline = Clock::system().now().as_millisecond() + left;
+        let mut stream = asked(&instance, &format!("bytes=4000 hold@5={hold}"), left).await;
+        stream.until("text-delta").await;
+        proxy.turn(Weather::BlackHole);
+        release(&hold).await;
+        let stream = stream.rest().await;
+        assert_eq!(stream.terminal()["type"], "error", "{left}");
+        assert!(Clock::system().now().as_millisecond() + 300 <= deadline, "{left} ms: Lambda would have ended it");
+    };
+    tokio::join!(one(12_000), one(25_000));
 }
 
 #[tokio::test]

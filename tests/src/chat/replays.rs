@@ -52,6 +52,10 @@ async fn a_function_killed_at_any_word_leaves_good_books() {
         expire(&superuser).await;
         let reader = reader.rest().await;
         assert_eq!(reader.terminal()["type"], "error", "{words}");
+        // What the function left open, its reader is told the end of.
+        let of_a_text =
+            |kind: &str| reader.frames.iter().filter(|frame| frame["type"] == format!("text-{kind}")).count();
+        assert_eq!(of_a_text("start"), of_a_text("end"), "{words}");
         let page = user.get(&format!("/v1/conversations/{chat}/messages")).await;
         assert_eq!(page.texts("/data", "/status"), ["complete", "incomplete"], "{words}");
         assert_eq!(page.texts("/data", "/content")[1], reader.text(), "{words}");

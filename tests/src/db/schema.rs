@@ -97,7 +97,7 @@ async fn the_functions_role_may_do_what_an_endpoint_needs(database: Database) {
         json!({
             "conversations": [
                 "activity_at", "archived_at", "last_seq", "message_count", "metadata", "pinned_at", "title",
-                "updated_at", "version",
+                "title_wanted", "updated_at", "version",
             ],
             // What an answer is made of; the trigger `messages_written_once` keeps it to answers that are being written.
             "messages": [

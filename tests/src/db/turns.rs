@@ -351,15 +351,23 @@ async fn a_generated_title_gives_way_to_the_users(database: Database) {
     let title = |text: &str| Title::try_from(text.to_owned()).unwrap();
     let started = turn_of(user, &submit("c", "q", "How many days?"), "Twenty.").await;
     let id = started.conversation;
-    let (first, better) = (title("How many days?"), title("Leave"));
-    assert!(!db.as_user(&someone()).set_generated_title(id, &first, &better).await.unwrap());
-    assert!(user.set_generated_title(id, &first, &better).await.unwrap());
-    assert!(!user.set_generated_title(id, &first, &title("again")).await.unwrap());
+    assert_eq!(started.title_question.as_deref(), Some("How many days?"));
+    let again = turn_of(user, &submit("c", "q2", "And in March?"), "Two.").await;
+    assert_eq!(again.title_question.as_deref(), Some("How many days?"), "it never came");
+    assert!(!db.as_user(&someone()).set_generated_title(id, &title("Leave")).await.unwrap());
+    assert!(user.set_generated_title(id, &title("Leave")).await.unwrap());
+    assert!(!user.set_generated_title(id, &title("again")).await.unwrap());
+    assert_eq!(turn_of(user, &submit("c", "q3", "And in May?"), "Three.").await.title_question, None);
     let stored = user.get_conversation(&by_id(id)).await.unwrap().unwrap();
     assert_eq!((stored.title.as_deref(), stored.version), (Some("Leave"), 1), "it spoils no If-Match");
     let change = patch(json!({"title": "Leave"}));
     user.update_conversation(&by_id(id), change, &IfMatch::Any).await.unwrap();
     let change = patch(json!({"pinned": true}));
     user.update_conversation(&by_id(id), change, &IfMatch::Any).await.unwrap();
-    assert!(!user.set_generated_title(id, &better, &title("late")).await.unwrap());
+    assert!(!user.set_generated_title(id, &title("late")).await.unwrap());
+    let renamed = turn_of(user, &submit("d", "q", "How many days?"), "Twenty.").await.conversation;
+    let change = patch(json!({"title": "Mine"}));
+    user.update_conversation(&by_id(renamed), change, &IfMatch::Any).await.unwrap();
+    assert!(!user.set_generated_title(renamed, &title("late")).await.unwrap(), "the user was faster");
+    assert_eq!(turn_of(user, &submit("d", "q2", "And in March?"), "Two.").await.title_question, None);
 }

@@ -17,6 +17,7 @@ use super::content::read;
 /// Rules without a quota, and with a lease that outlives every test.
 pub(crate) fn rules() -> TurnRules {
     TurnRules {
+        title_from_agent: true,
         lease: Duration::from_mins(10),
         history_messages: 20,
         history_chars: 24_000,

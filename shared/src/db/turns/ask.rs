@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::id::{ClientId, MessageId, MessageRef};
-use crate::model::{Ask, Metadata, Place, Question, Turn};
+use crate::model::{Ask, Metadata, Place, Question, Turn, TurnRules};
 
 /// What is asked for, as the database's function takes it.
 #[derive(Debug, Serialize)]
@@ -15,6 +15,8 @@ pub(super) struct AskRow<'a> {
     target_client_id: Option<&'a str>,
     question: Option<QuestionRow<'a>>,
     key: Option<&'a ClientId>,
+    /// Whether the agent words the title of a conversation that this turn makes.
+    title_from_agent: bool,
     /// Empty where the question is to be the first.
     parent: Option<NameRow<'a>>,
     earlier: Vec<NameRow<'a>>,
@@ -52,7 +54,7 @@ struct QuestionRow<'a> {
 }
 
 impl<'a> AskRow<'a> {
-    pub(super) fn new(turn: &'a Turn) -> Self {
+    pub(super) fn new(turn: &'a Turn, rules: &TurnRules) -> Self {
         let (kind, target) = match &turn.ask {
             Ask::Submit(_) => ("submit", None),
             Ask::Edit { target, .. } => ("edit", Some(target)),
@@ -75,6 +77,7 @@ impl<'a> AskRow<'a> {
             target_client_id: target.client_id,
             question,
             key: turn.key.as_ref(),
+            title_from_agent: rules.title_from_agent,
             parent: match &turn.place {
                 Place::Root => Some(NameRow::default()),
                 Place::Behind(name) => Some(NameRow::new(name)),

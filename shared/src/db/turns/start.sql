@@ -4,7 +4,7 @@ select
     (turn.answer).seq, (turn.answer).active, (turn.answer).role, (turn.answer).status, (turn.answer).origin,
     (turn.answer).parts, (turn.answer).content, (turn.answer).sources, (turn.answer).metadata, (turn.answer).model,
     (turn.answer).usage, (turn.answer).created_at as answer_created_at,
-    turn.outcome, turn.run_id, turn.conversation_id as started_in, turn.made, turn.title, turn.message_id,
+    turn.outcome, turn.run_id, turn.conversation_id as started_in, turn.made, turn.title, turn.title_question, turn.message_id,
     turn.question_id, turn.created_at, turn.left_id, turn.siblings, turn.question_siblings, turn.history,
     turn.messages_left, turn.tokens_left, turn.resets_in
 from start_turn(
