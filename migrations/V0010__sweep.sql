@@ -64,7 +64,8 @@ begin
     end loop;
 
     select coalesce(jsonb_agg(jsonb_build_object('user', d.user_id, 'run', d.id)), '[]') into due
-    from (select r.user_id, r.id from runs r where r.parts_due limit p_batch) d;
+    -- In any order, so that those which fail each time keep none of the others waiting.
+    from (select r.user_id, r.id from runs r where r.parts_due order by random() limit p_batch) d;
     return next;
 end
 $$;

@@ -1,6 +1,7 @@
 //! `/v1/chat`
 
 mod agent_cases;
+mod assembling;
 mod branches;
 mod crowds;
 mod endings;

@@ -115,14 +115,17 @@ impl UserDb<'_> {
     }
 }
 
-/// Reads chunks; a row of nulls is none.
+/// Reads chunks; a row of nulls is none. One that can't be read is passed over: its run must come to an end all the same.
 pub(super) fn chunks(rows: &[Row]) -> Result<Vec<RunChunk>, Error> {
     let mut chunks = Vec::with_capacity(rows.len());
     for row in rows {
         let Some(n) = row.try_get("n").map_err(unreadable)? else { continue };
-        let frames: Json<Vec<Value>> = row.try_get("frames").map_err(unreadable)?;
-        let sources: Json<Vec<Map<String, Value>>> = row.try_get("sources").map_err(unreadable)?;
-        chunks.push(RunChunk { n, frames: frames.0, sources: sources.0 });
+        let frames = row.try_get("frames").map(|frames: Json<Vec<Value>>| frames.0);
+        let sources = row.try_get("sources").map(|sources: Json<Vec<Map<String, Value>>>| sources.0);
+        if let Some(cause) = frames.as_ref().err().or(sources.as_ref().err()) {
+            tracing::error!(%cause, "a chunk of a run can't be read");
+        }
+        chunks.push(RunChunk { n, frames: frames.unwrap_or_default(), sources: sources.unwrap_or_default() });
     }
     Ok(chunks)
 }

@@ -3,6 +3,7 @@
 use futures_util::future::BoxFuture;
 
 use crate::agent::{AgentEvent, AgentFailure, AnswerStream};
+use crate::ui_stream::Chunk;
 
 /// The agent's side: first it is asked, then it answers.
 pub(super) enum Answering {
@@ -19,5 +20,13 @@ impl Answering {
                 Self::Streaming(stream) => return stream.next().await,
             }
         }
+    }
+}
+
+/// Whether a frame is a word, a thought or a call.
+pub(super) fn is_word(chunk: &Chunk) -> bool {
+    match chunk {
+        Chunk::TextDelta { delta, .. } | Chunk::ReasoningDelta { delta, .. } => !delta.is_empty(),
+        chunk => chunk.kind().starts_with("tool-"),
     }
 }

@@ -68,6 +68,16 @@ impl Outbox {
     }
 }
 
+/// About what a frame of so many bytes adds to what is stored: deltas that follow each other become one, to which each adds
+/// its text.
+pub(super) fn added_bytes(frame: &Chunk, bytes: usize) -> usize {
+    match frame {
+        Chunk::TextDelta { delta, .. } | Chunk::ReasoningDelta { delta, .. } => delta.len(),
+        Chunk::ToolInputDelta { input_text_delta, .. } => input_text_delta.len(),
+        _ => bytes,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -67,9 +67,12 @@ impl Reader {
         let _ = self.frames.send(bytes);
     }
 
-    /// Waits until nobody reads any more.
+    /// Waits until nobody reads any more. Who was given up hasn't left.
     pub(super) async fn closed(&self) {
         self.frames.closed().await;
+        if self.waiting.given_up.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use futures_util::future::{BoxFuture, OptionFuture};
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-use super::answering::Answering;
-use super::outbox::Outbox;
+use super::answering::{Answering, is_word};
+use super::outbox::{Outbox, added_bytes};
 use super::outcome::{Outcome, error};
 use super::reader::Reader;
 use super::titling::{StoredTitle, store_title};
@@ -43,7 +43,7 @@ pub(super) struct Writing {
     storing: Option<BoxFuture<'static, Stored>>,
     /// The title that the agent is asked for.
     titling: Option<BoxFuture<'static, Option<Title>>>,
-    /// What it said, until that is stored. It waits for its turn: the answer's words and its title share one connection.
+    /// What it said, until that is stored: words and title share one connection, one after the other.
     title: Option<Title>,
     open: OpenParts,
     /// What is stored of it in the end.
@@ -54,6 +54,8 @@ pub(super) struct Writing {
     finish: Option<FinishReason>,
     began: Instant,
     first_word: Option<Instant>,
+    /// Whether it has anything that a reader is given.
+    has_content: bool,
     /// When the reader was last told something.
     spoke: Instant,
     /// When the database is to be told something next, at the latest; and after a failure not before this.
@@ -86,6 +88,7 @@ impl Writing {
             finish: None,
             began: now,
             first_word: None,
+            has_content: false,
             spoke: now,
             heartbeat: now + HEARTBEAT,
             not_before: now,
@@ -161,12 +164,19 @@ impl Writing {
         }
     }
 
+    /// Takes note of the first word, thought or call, and of whether there is anything at all.
+    fn note(&mut self, chunk: &Chunk) {
+        self.has_content |=
+            is_word(chunk) || matches!(chunk, Chunk::File { .. } | Chunk::Data { transient: false, .. });
+        if is_word(chunk) {
+            self.first_word.get_or_insert_with(Instant::now);
+        }
+    }
+
     fn take(&mut self, event: AgentEvent) {
         match event {
             AgentEvent::Chunk(chunk) => {
-                if says_something(&chunk) {
-                    self.first_word.get_or_insert_with(Instant::now);
-                }
+                self.note(&chunk);
                 self.send(&chunk);
             }
             AgentEvent::Source { chunk, source } => {
@@ -187,13 +197,7 @@ impl Writing {
         let _ = self.open.observe(chunk);
         self.assembler.push(chunk);
         let bytes = ui_stream::frame(chunk);
-        // Deltas that follow each other are stored as one: what each adds is its text.
-        let adds = match chunk {
-            Chunk::TextDelta { delta, .. } | Chunk::ReasoningDelta { delta, .. } => delta.len(),
-            Chunk::ToolInputDelta { input_text_delta, .. } => input_text_delta.len(),
-            _ => bytes.len(),
-        };
-        self.outbox.push(chunk, adds, Instant::now());
+        self.outbox.push(chunk, added_bytes(chunk, bytes.len()), Instant::now());
         self.say(bytes);
     }
 
@@ -286,7 +290,7 @@ impl Writing {
         let ended = match outcome {
             Outcome::Superseded => Ok(Ended { status, by_this: false }),
             // An answer without a word is none.
-            _ => self.store_end(status, self.first_word.is_none(), until).await,
+            _ => self.store_end(status, !self.has_content, until).await,
         };
         self.log(&outcome, &ended);
         if ended.is_ok() {
@@ -387,14 +391,5 @@ impl Writing {
         } else {
             tracing::info!(%run, status, millis, firstWordMillis = first_word, "answered a question");
         }
-    }
-}
-
-/// Whether a reader is given something by a frame: words, thoughts, a call.
-fn says_something(chunk: &Chunk) -> bool {
-    match chunk {
-        Chunk::TextDelta { delta, .. } | Chunk::ReasoningDelta { delta, .. } => !delta.is_empty(),
-        Chunk::File { .. } | Chunk::Data { .. } => true,
-        chunk => chunk.kind().starts_with("tool-"),
     }
 }

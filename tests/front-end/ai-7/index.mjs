@@ -1,6 +1,6 @@
 // What an application imports, in this folder's versions, and a document to render into.
 export { Chat, useChat } from "@ai-sdk/react";
-export { DefaultChatTransport, convertToModelMessages, validateUIMessages } from "ai";
+export { DefaultChatTransport, convertToModelMessages, readUIMessageStream, validateUIMessages } from "ai";
 export { Window } from "happy-dom";
 export { createElement } from "react";
 /** Wants to be loaded once there is a document. */

@@ -15,7 +15,8 @@ const REPLAY: Duration = Duration::from_mins(1);
 on_every_database!(
     everybodys_dead_runs_are_ended_and_old_chunks_dropped,
     what_another_holds_is_left_for_later,
-    a_run_that_cannot_be_put_together_ends_without_parts
+    a_run_that_cannot_be_put_together_ends_without_parts,
+    a_chunk_that_cannot_be_read_keeps_nobody_waiting
 );
 on_every_database!(on threads: sweeps_at_once_share_the_work);
 
@@ -106,4 +107,20 @@ async fn a_run_that_cannot_be_put_together_ends_without_parts(database: Database
         assert_eq!((answer.status, answer.content.as_str()), (Status::Incomplete, text), "{n}");
     }
     turn_of(user, &submit("c1", "next", "Still there?"), "Yes.").await;
+}
+
+/// Nested more deeply than a reader of JSON goes: nothing of it can be read back, and nothing waits for it.
+async fn a_chunk_that_cannot_be_read_keeps_nobody_waiting(database: Database) {
+    let (db, caller) = (database.db(), someone());
+    let user = db.as_user(&caller);
+    let run = begun(user.start_turn(&submit("c", "q", "?"), &rules()).await);
+    user.append_chunks(run.run, &[chunk(0, frames("Half an")[..3].to_vec())], Duration::ZERO).await.unwrap();
+    let deep = format!("[{{\"type\": \"data-x\", \"data\": {}1{}}}]", "[".repeat(200), "]".repeat(200));
+    let insert =
+        format!("insert into run_chunks (run_id, n, user_id, frames) select id, 1, user_id, '{deep}' from runs");
+    database.superuser().await.batch_execute(&insert).await.unwrap();
+    let followed = user.read_run(run.run, -1).await.unwrap().unwrap();
+    assert_eq!(followed.ended, Some(Status::Incomplete));
+    assert_eq!(shown(user, "c").await[1].content, "Half an");
+    turn_of(user, &submit("c", "next", "Still there?"), "Yes.").await;
 }
