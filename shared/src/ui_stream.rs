@@ -27,7 +27,7 @@ pub use chunk::Chunk;
 pub use field::{BadChunk, FinishReason, InputEncoding, ProviderMetadata};
 pub use message::{
     COMPUTED, UiBranchMessage, UiBranches, UiMessage, UiRole, finish_metadata, note_completed, note_finish_reason,
-    start_metadata, turn_metadata,
+    note_sources_left_out, start_metadata, turn_metadata,
 };
 pub use parts::{OpenParts, merge};
 pub use replay::of_message;

@@ -22,6 +22,8 @@ pub enum AgentEvent {
         /// What is known of it.
         source: Map<String, Value>,
     },
+    /// How many sources were left out so far, because an answer has room for no more.
+    SourcesLeftOut(usize),
     /// What it cost: `inputTokens`, `outputTokens`, `totalTokens`, as far as the agent says.
     Usage(Map<String, Value>),
     /// The model that writes it.
@@ -75,6 +77,14 @@ impl Events {
         };
         self.gave_something = true;
         self.ready.push_back(AgentEvent::Source { chunk, source });
+    }
+
+    pub(super) fn sources_left_out(&mut self, number: usize) {
+        // The last number is the one that counts.
+        match self.ready.back_mut() {
+            Some(AgentEvent::SourcesLeftOut(before)) => *before = number,
+            _ => self.ready.push_back(AgentEvent::SourcesLeftOut(number)),
+        }
     }
 
     pub(super) fn usage(&mut self, usage: Map<String, Value>) {

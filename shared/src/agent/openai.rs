@@ -65,12 +65,8 @@ impl Completion {
         if let Some(usage) = choice.and_then(|choice| choice.get("usage")).and_then(usage::read) {
             self.usage = Some(usage);
         }
-        let message = choice.and_then(message_of);
         let said = self::choice(read).and_then(message_of);
-        for source in self.sources.of_completion(frame, message) {
-            self.recognised = true;
-            events.source(source);
-        }
+        self.recognised |= self.sources.of_completion(frame, choice, events);
         if let Some(message) = said {
             self.message(message, events);
         }
@@ -122,9 +118,7 @@ impl Completion {
             return Err(AgentFailure::malformed("no frame of it is one of a chat completion"));
         }
         self.tools.finish(events);
-        for source in self.sources.rest() {
-            events.source(source);
-        }
+        self.sources.rest(events);
         self.words.end(events);
         self.tell_usage(events);
         events.finish(self.finish.unwrap_or(FinishReason::Stop));
@@ -133,6 +127,7 @@ impl Completion {
 
     /// Tells what there is of it, where it breaks off.
     pub(super) fn break_off(&mut self, events: &mut Events) {
+        self.sources.rest(events);
         self.words.end(events);
         self.tell_usage(events);
     }

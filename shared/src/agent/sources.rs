@@ -1,107 +1,159 @@
-//! The sources of one answer, made alike: numbered, told apart, capped, and never fetched.
+//! The sources of one answer: numbered as its agent numbers them, capped, and never fetched.
 
 mod candidate;
+mod links;
+mod open_webui;
 mod shapes;
+mod told;
+mod web;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use crate::model::{NewSources, cut, is_web_url, limits};
+use super::events::Events;
+use crate::model::{NewSources, cut, limits};
 use candidate::Candidate;
+use shapes::{Entry, Kind};
+use told::{Key, Told};
+use web::Web;
 
 pub(super) use candidate::size_of;
 
 type Object = Map<String, Value>;
 
 /// Collects the sources of an answer as they arrive.
+///
+/// The n-th source told is the n-th stored, since that is what `[n]` means. What was told already is told by lists, not
+/// by pages: two passages of one page are two sources.
 #[derive(Debug, Default)]
 pub(super) struct Sources {
-    /// What tells the sources apart that are already there.
-    keys: HashSet<String>,
+    told: HashMap<Kind, Told>,
+    /// Which kind of list was the first to tell of a page or document, and how often more than the others.
+    places: HashMap<u64, (Kind, usize)>,
+    /// The files of Open WebUI, and the parts of the AI SDK.
+    seen: HashSet<String>,
     ids: HashSet<String>,
     number: usize,
     bytes: usize,
     left_out: usize,
-    /// Bare links, kept back until it is clear that nothing richer comes: see [`Sources::rest`].
-    links: Vec<Candidate>,
-    searched: bool,
+    /// Links and results that are kept back until it is clear that nothing richer comes.
+    web: Web,
 }
 
 impl Sources {
-    /// The new sources in a frame of an OpenAI-compatible stream, whose `delta` or `message` is `message`.
-    pub(super) fn of_completion(&mut self, frame: &Object, message: Option<&Object>) -> Vec<Object> {
-        let found = shapes::probe(frame, message);
-        self.searched |= found.searched;
-        // Perplexity repeats the list in every frame.
-        if !found.links.is_empty() {
-            self.links = found.links;
+    /// Tells the new sources in a frame of an OpenAI-compatible stream; whether it speaks of any.
+    pub(super) fn of_completion(&mut self, frame: &Object, choice: Option<&Object>, events: &mut Events) -> bool {
+        let places = shapes::places(frame, choice);
+        let mut lists = shapes::lists(&places);
+        self.web.read(&places, &mut lists);
+        let any = !lists.is_empty() || !self.web.is_empty();
+        for (kind, entries) in lists {
+            self.list(kind, entries, events);
         }
-        found.candidates.into_iter().filter_map(|candidate| self.add(candidate)).collect()
+        any
     }
 
-    /// The new source in an annotation, as OpenAI's Responses send them one by one.
-    pub(super) fn of_annotation(&mut self, annotation: &Value) -> Option<Object> {
-        shapes::annotation(annotation).and_then(|candidate| self.add(candidate))
+    /// Tells the new ones among annotations, as OpenAI's Responses send them one by one, and whole at the end.
+    pub(super) fn of_annotations<'a>(&mut self, annotations: impl Iterator<Item = &'a Value>, events: &mut Events) {
+        self.list(Kind::Annotations, shapes::annotations(annotations), events);
     }
 
-    /// The source of a part of the AI SDK, which keeps its id.
-    pub(super) fn of_part(&mut self, part: &Object) -> Option<Object> {
-        let mut source = NewSources::from_parts(std::slice::from_ref(part)).sources().first()?.clone();
+    /// Tells the source of a part of the AI SDK, which keeps its id.
+    pub(super) fn of_part(&mut self, part: &Object, events: &mut Events) {
+        let mut source = NewSources::from_parts(std::slice::from_ref(part)).sources().first().cloned();
+        let Some(source) = source.as_mut() else { return };
         source.retain(|_, value| !value.is_null());
         let text = |source: &Object, name: &str| source.get(name).and_then(Value::as_str).map(str::to_owned);
-        let url = text(&source, "url").filter(|url| is_good_url(url));
+        let url = text(source, "url").filter(|url| links::is_good(url));
         if url.is_none() {
             source.remove("url");
             source.insert("type".into(), "document".into());
         }
-        let id = text(&source, "id").filter(|id| (1..=200).contains(&id.chars().count()) && !self.ids.contains(id));
-        let key = url.clone().or_else(|| id.clone()).unwrap_or_else(|| Value::Object(source.clone()).to_string());
-        if self.keys.contains(&key) {
-            return None;
+        links::remove_running(source);
+        let id = text(source, "id").filter(|id| (1..=200).contains(&id.chars().count()));
+        let title = text(source, "title").or_else(|| text(source, "filename")).filter(|title| !title.is_empty());
+        let content = || Value::Object(source.clone()).to_string();
+        let key = id
+            .as_ref()
+            .map_or_else(content, |id| format!("{id}\0{}", url.as_ref().or(title.as_ref()).map_or("", |it| it)));
+        if !self.seen.insert(key) {
+            return;
         }
-        let id = id.unwrap_or_else(|| self.next_id());
-        let title = text(&source, "title").or_else(|| text(&source, "filename")).filter(|title| !title.is_empty());
-        let title = title.or_else(|| url.as_deref().and_then(host)).unwrap_or_else(|| self.unnamed());
+        let id = id.filter(|id| !self.ids.contains(id)).unwrap_or_else(|| self.next_id());
+        let title = title.or_else(|| url.as_deref().and_then(links::host)).unwrap_or_else(|| self.unnamed());
         source.insert("title".into(), cut(&title, limits::SOURCE_TITLE_CHARS).into());
         source.insert("id".into(), id.into());
-        self.keep(key, source)
+        self.keep(std::mem::take(source), events);
     }
 
-    /// What is only known to be all at the end: bare links, where nothing said more of what was found.
-    pub(super) fn rest(&mut self) -> Vec<Object> {
-        let links = std::mem::take(&mut self.links);
-        if self.left_out > 0 {
-            tracing::warn!(left_out = self.left_out, "the agent has more sources than an answer keeps");
+    /// Tells what is only known to be all at the end: links that nothing said more of, results that no link names.
+    pub(super) fn rest(&mut self, events: &mut Events) {
+        for (kind, entries) in self.web.rest() {
+            self.list(kind, entries, events);
         }
-        if self.searched { Vec::new() } else { links.into_iter().filter_map(|link| self.add(link)).collect() }
     }
 
-    fn add(&mut self, mut candidate: Candidate) -> Option<Object> {
-        candidate.url = candidate.url.filter(|url| is_good_url(url));
-        let key = candidate.key()?;
-        if self.keys.contains(&key) {
-            return None;
+    /// Tells what of a list is new.
+    fn list(&mut self, kind: Kind, entries: Vec<Entry>, events: &mut Events) {
+        let keys: Vec<Key> = entries.iter().map(|entry| Key::of(&entry.candidate)).collect();
+        let new = self.told.entry(kind).or_default().new_from(&keys);
+        for (entry, key) in entries.into_iter().zip(keys).skip(new) {
+            let is_known = match entry.file {
+                Some(file) => !self.seen.insert(file),
+                None => self.is_copy(kind, key),
+            };
+            if !is_known {
+                self.add(entry.candidate, events);
+            }
         }
+    }
+
+    /// Whether another kind of list has told of this: services repeat their sources under several names.
+    fn is_copy(&mut self, kind: Kind, key: Key) -> bool {
+        let Some(place) = key.place else { return false };
+        let (first, times) = self.places.entry(place).or_insert((kind, 0));
+        if *first == kind {
+            *times += 1;
+            return false;
+        }
+        let is_copy = !kind.has_passages() || *times > 0;
+        *times = times.saturating_sub(1);
+        is_copy
+    }
+
+    fn add(&mut self, candidate: Candidate, events: &mut Events) {
+        let mut candidate = candidate.without_bad_links();
         let title = candidate.title.take().or_else(|| candidate.file_title());
-        let title = title.or_else(|| candidate.url.as_deref().and_then(host)).unwrap_or_else(|| self.unnamed());
+        let title = title.or_else(|| candidate.url.as_deref().and_then(links::host)).unwrap_or_else(|| self.unnamed());
         let id = self.next_id();
-        self.keep(key, candidate.into_source(id, &title))
+        self.keep(candidate.into_source(id, &title), events);
     }
 
-    /// Keeps a source if there is room, if need be without what else was said of it.
-    fn keep(&mut self, key: String, source: Object) -> Option<Object> {
+    /// Keeps a source if there is room, if need be without what else was said of it: its place is worth more. Behind one
+    /// that is left out none is kept, or it would take a number that isn't its own.
+    fn keep(&mut self, mut source: Object, events: &mut Events) {
+        let whole = limits::ANSWER_SOURCES_BYTES - limits::ANSWER_PLACES_BYTES;
+        if self.bytes + size_of(&source) > whole {
+            source.retain(|name, _| candidate::is_known(name));
+        }
+        if self.bytes + size_of(&source) > whole {
+            source.remove("snippet");
+        }
         let size = size_of(&source);
-        if self.ids.len() >= limits::ANSWER_SOURCES || self.bytes + size > limits::ANSWER_SOURCES_BYTES {
+        if self.left_out > 0
+            || self.ids.len() >= limits::ANSWER_SOURCES
+            || self.bytes + size > limits::ANSWER_SOURCES_BYTES
+        {
+            events.odd("a source for which an answer has no room");
             self.left_out += 1;
-            return None;
+            return events.sources_left_out(self.left_out);
         }
         self.bytes += size;
-        self.keys.insert(key);
         if let Some(id) = source.get("id").and_then(Value::as_str) {
             self.ids.insert(id.to_owned());
         }
-        Some(source)
+        events.source(source);
     }
 
     fn next_id(&mut self) -> String {
@@ -117,16 +169,4 @@ impl Sources {
     fn unnamed(&self) -> String {
         format!("Source {}", self.ids.len() + 1)
     }
-}
-
-/// Whether a link is one that a reader may be led to: `javascript:` and `data:` links are a way into their page.
-fn is_good_url(url: &str) -> bool {
-    url.len() <= limits::SOURCE_URL_BYTES
-        && is_web_url(url)
-        && !url.contains(|c: char| c.is_whitespace() || c.is_control())
-        && host(url).is_some()
-}
-
-fn host(url: &str) -> Option<String> {
-    reqwest::Url::parse(url).ok()?.host_str().map(str::to_owned)
 }

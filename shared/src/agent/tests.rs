@@ -81,6 +81,7 @@ fn tell(event: AgentEvent) -> Value {
             assert_eq!(chunk.to_json(), NewSources::part_of(&source), "what is streamed is what is stored");
             json!({"source": source})
         }
+        AgentEvent::SourcesLeftOut(number) => json!({"sourcesLeftOut": number}),
         AgentEvent::Usage(usage) => json!({"usage": usage}),
         AgentEvent::Model(model) => json!({"model": model}),
         AgentEvent::Finish(reason) => json!({"finish": reason.as_str()}),

@@ -31,11 +31,7 @@ impl Passage {
             "start" | "message-metadata" => self.note(frame, events),
             // The frame that tells which conversation it is: ours alone.
             "data-conversation" => {}
-            "source-url" | "source-document" => {
-                if let Some(source) = self.sources.of_part(frame) {
-                    events.source(source);
-                }
-            }
+            "source-url" | "source-document" => self.sources.of_part(frame, events),
             "file" if !is_harmless(frame) => tracing::warn!("a file of the agent has a link of a forbidden scheme"),
             "finish" => {
                 self.note(frame, events);
@@ -66,7 +62,6 @@ impl Passage {
         for chunk in self.parts.close() {
             events.chunk(chunk);
         }
-        let _ = self.sources.rest();
         self.tell_usage(events);
         events.finish(finish_reason(reason));
     }

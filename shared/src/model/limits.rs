@@ -59,6 +59,8 @@ pub const AGENT_STREAM_BYTES: usize = 64 * 1024 * 1024;
 pub const ANSWER_SOURCES: usize = 100;
 /// The most bytes of an answer's sources, as compact JSON; further ones are left out.
 pub const ANSWER_SOURCES_BYTES: usize = 256 * 1024;
+/// The bytes of these that only titles and links may take, so that passages don't cost later sources their places.
+pub const ANSWER_PLACES_BYTES: usize = 64 * 1024;
 /// The most characters that are kept of the passage that an agent used.
 pub const SNIPPET_CHARS: usize = 2_000;
 /// The most characters that are kept of the title that an agent gives a source.

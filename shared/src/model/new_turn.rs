@@ -221,8 +221,19 @@ fn question(message: Map<String, Value>, at: &str, faults: &mut Vec<Fault>) -> O
 }
 
 /// The members that a `UIMessage`'s metadata have of ours.
-pub(crate) const SHOWN: [&str; 10] =
-    ["id", "createdAt", "completedAt", "status", "parentId", "siblings", "branch", "usage", "model", "finishReason"];
+pub(crate) const SHOWN: [&str; 11] = [
+    "id",
+    "createdAt",
+    "completedAt",
+    "status",
+    "parentId",
+    "siblings",
+    "branch",
+    "usage",
+    "model",
+    "finishReason",
+    "sourcesLeftOut",
+];
 
 /// What made the front end send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

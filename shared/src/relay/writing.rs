@@ -49,6 +49,7 @@ pub(super) struct Writing {
     /// What is stored of it in the end.
     assembler: Assembler,
     sources: Vec<Map<String, Value>>,
+    sources_left_out: usize,
     usage: Option<Map<String, Value>>,
     model: Option<String>,
     finish: Option<FinishReason>,
@@ -83,6 +84,7 @@ impl Writing {
             open: OpenParts::default(),
             assembler: Assembler::default(),
             sources: Vec::new(),
+            sources_left_out: 0,
             usage: None,
             model: None,
             finish: None,
@@ -185,6 +187,7 @@ impl Writing {
                 self.send(&shown.unwrap_or(chunk));
                 self.outbox.push_source(source);
             }
+            AgentEvent::SourcesLeftOut(number) => self.sources_left_out = number,
             AgentEvent::Usage(usage) => self.usage = Some(usage),
             AgentEvent::Model(model) => self.model = Some(model),
             AgentEvent::Finish(reason) => self.finish = Some(reason),
@@ -272,6 +275,7 @@ impl Writing {
         }
         let status = outcome.status();
         let mut metadata = ui_stream::finish_metadata(status, self.usage.as_ref(), self.model.as_deref());
+        ui_stream::note_sources_left_out(&mut metadata, self.sources_left_out);
         ui_stream::note_completed(&mut metadata, Clock::system().now());
         if let Outcome::Finished(reason) = outcome {
             ui_stream::note_finish_reason(&mut metadata, reason);

@@ -202,6 +202,13 @@ pub fn finish_metadata(status: Status, usage: Option<&Map<String, Value>>, model
     metadata
 }
 
+/// Notes in an answer's metadata how many of its sources were left out.
+pub fn note_sources_left_out(metadata: &mut Map<String, Value>, number: usize) {
+    if number > 0 {
+        metadata.insert("sourcesLeftOut".to_owned(), number.into());
+    }
+}
+
 /// The name under which an answer's metadata tell why it ended, unless its agent had no more to say.
 const FINISH_REASON: &str = "finishReason";
 

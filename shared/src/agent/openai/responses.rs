@@ -21,6 +21,7 @@ impl Completion {
         let response = event.get("response").and_then(Value::as_object);
         if let Some(response) = response {
             self.note(response, events);
+            self.sources.of_annotations(annotations(response), events);
         }
         let delta = read.get("delta").and_then(Value::as_str).unwrap_or_default();
         match event.get("type").and_then(Value::as_str).unwrap_or_default() {
@@ -29,10 +30,7 @@ impl Completion {
                 self.delta(Kind::Reasoning, delta, events);
             }
             "response.output_text.annotation.added" => {
-                let source = event.get("annotation").and_then(|annotation| self.sources.of_annotation(annotation));
-                if let Some(source) = source {
-                    events.source(source);
-                }
+                self.sources.of_annotations(event.get("annotation").into_iter(), events);
             }
             "response.completed" => self.finished(FinishReason::Stop),
             "response.incomplete" => {
@@ -49,4 +47,11 @@ impl Completion {
         }
         Ok(())
     }
+}
+
+/// Those of a whole response, which some services tell only there.
+fn annotations(response: &Object) -> impl Iterator<Item = &Value> {
+    let output = response.get("output").and_then(Value::as_array).into_iter().flatten();
+    let content = output.filter_map(|item| item.get("content")?.as_array()).flatten();
+    content.filter_map(|part| part.get("annotations")?.as_array()).flatten()
 }

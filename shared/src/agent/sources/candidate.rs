@@ -2,12 +2,13 @@
 
 use serde_json::{Map, Number, Value};
 
-use crate::model::{cut, limits};
+use super::links;
+use crate::model::{cut, is_web_url, limits};
 
 type Object = Map<String, Value>;
 
 /// A source before it is numbered.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Candidate {
     pub(super) url: Option<String>,
     pub(super) title: Option<String>,
@@ -28,19 +29,54 @@ const NOT_KEPT: [&str; 6] = ["id", "type", "object", "embedding", "vector", "emb
 const OURS: [&str; 8] = ["url", "title", "snippet", "score", "documentId", "chunkId", "filename", "mediaType"];
 
 impl Candidate {
-    /// Reads an object by the names that are in use for each member.
+    /// Reads an object by the names that are in use for each member. What LangChain says in `metadata` and LlamaIndex in
+    /// `node` counts where the object itself says nothing.
     pub(super) fn of(object: &Object) -> Self {
+        let mut candidate = Self::of_members(object);
+        for name in ["node", "kwargs", "document"] {
+            if let Some(Value::Object(inner)) = candidate.extra.remove(name) {
+                candidate.fill(Self::of(&inner));
+            }
+        }
+        if let Some(Value::Object(metadata)) = object.get("metadata") {
+            let mut said = Self::of_members(metadata);
+            said.extra.clear();
+            if let Some(origin) = metadata.get("source").and_then(Value::as_str).filter(|origin| !origin.is_empty()) {
+                let place = if is_web_url(origin) { &mut said.url } else { &mut said.filename };
+                place.get_or_insert(origin.to_owned());
+            }
+            candidate.fill(said);
+        }
+        candidate
+    }
+
+    fn of_members(object: &Object) -> Self {
         let mut rest = object.clone();
         rest.retain(|_, value| !value.is_null() && value != "");
-        let id = text(&mut rest, &["id"]);
+        let id = text(&mut rest, &["id", "id_"]);
         let mut candidate = Self {
-            url: text(&mut rest, &["url", "link", "uri"]),
-            title: text(&mut rest, &["title", "name"]),
-            snippet: text(&mut rest, &["snippet", "content", "text", "quote", "content_with_weight"]),
+            url: text(&mut rest, &["url", "link", "uri", "href", "source_url"]),
+            title: text(&mut rest, &["title", "name", "document_title"]),
+            snippet: text(
+                &mut rest,
+                &[
+                    "snippet",
+                    "content",
+                    "text",
+                    "quote",
+                    "content_with_weight",
+                    "page_content",
+                    "pageContent",
+                    "cited_text",
+                ],
+            ),
             score: number(&mut rest, &["score", "similarity", "rerank_score", "relevance_score"]),
             document_id: text(&mut rest, &["documentId", "document_id", "doc_id", "file_id"]),
             chunk_id: text(&mut rest, &["chunkId", "chunk_id"]),
-            filename: text(&mut rest, &["filename", "file_name", "filepath", "document_name", "docnm_kwd"]),
+            filename: text(
+                &mut rest,
+                &["filename", "file_name", "filepath", "file_path", "document_name", "docnm_kwd"],
+            ),
             media_type: text(&mut rest, &["mediaType", "media_type", "mime_type", "content_type"]),
             extra: rest,
         };
@@ -54,26 +90,41 @@ impl Candidate {
         candidate
     }
 
-    /// A bare link.
-    pub(super) fn link(url: &str) -> Self {
-        Self { url: Some(url.to_owned()), ..Self::default() }
+    /// Takes from another what this one doesn't say.
+    fn fill(&mut self, other: Self) {
+        let Self { url, title, snippet, score, document_id, chunk_id, filename, media_type, extra } = other;
+        self.url = self.url.take().or(url);
+        self.title = self.title.take().or(title);
+        self.snippet = self.snippet.take().or(snippet);
+        self.score = self.score.take().or(score);
+        self.document_id = self.document_id.take().or(document_id);
+        self.chunk_id = self.chunk_id.take().or(chunk_id);
+        self.filename = self.filename.take().or(filename);
+        self.media_type = self.media_type.take().or(media_type);
+        for (name, value) in extra {
+            self.extra.entry(name).or_insert(value);
+        }
     }
 
-    /// What tells it from others: its link, else its document and chunk, else its passage. `None` where there is nothing
-    /// that a reader could be shown.
-    pub(super) fn key(&self) -> Option<String> {
-        if let Some(url) = &self.url {
-            return Some(url.clone());
+    /// What says which page or document it is.
+    pub(super) fn place(&self) -> Option<&str> {
+        let members = [&self.url, &self.document_id, &self.filename, &self.title];
+        members.into_iter().find_map(Option::as_deref)
+    }
+
+    /// Whether there is nothing that a reader could be shown.
+    pub(super) fn is_empty(&self) -> bool {
+        self.place().is_none() && self.snippet.is_none()
+    }
+
+    /// Takes away links that don't lead to the web.
+    pub(super) fn without_bad_links(mut self) -> Self {
+        self.url = self.url.filter(|url| links::is_good(url));
+        for name in [&mut self.document_id, &mut self.chunk_id, &mut self.filename, &mut self.title] {
+            name.take_if(|text| links::runs(text));
         }
-        let document = self.document_id.as_ref().or(self.filename.as_ref()).or(self.title.as_ref());
-        match (document, &self.chunk_id) {
-            (Some(document), Some(chunk)) => Some(format!("{document}\0{chunk}")),
-            (Some(document), None) if self.document_id.is_some() || self.snippet.is_none() => {
-                Some(format!("{document}\0"))
-            }
-            (None, None) if self.snippet.is_none() => None,
-            (document, _) => Some(format!("{document:?}\0\0{:?}", self.snippet)),
-        }
+        links::remove_running(&mut self.extra);
+        self
     }
 
     /// The name of its file without folders.
@@ -110,6 +161,24 @@ impl Candidate {
     }
 }
 
+impl From<&Value> for Candidate {
+    /// Reads an entry of a list: an object, a link, or a name.
+    fn from(value: &Value) -> Self {
+        match value {
+            Value::Object(object) => Self::of(object),
+            Value::String(text) => {
+                let text = text.trim().to_owned();
+                if is_web_url(&text) {
+                    Self { url: Some(text), ..Self::default() }
+                } else {
+                    Self { title: Some(text).filter(|text| !text.is_empty()), ..Self::default() }
+                }
+            }
+            _ => Self::default(),
+        }
+    }
+}
+
 /// The first of these members that holds text, or a number as text; all of them are taken out.
 fn text(object: &mut Object, names: &[&str]) -> Option<String> {
     let mut found = None;
@@ -135,6 +204,11 @@ fn number(object: &mut Object, names: &[&str]) -> Option<Number> {
         Some(Value::Number(number)) => Some(number),
         _ => None,
     }
+}
+
+/// Whether a member of a source is one that is known here.
+pub(super) fn is_known(name: &str) -> bool {
+    matches!(name, "id" | "type") || OURS.contains(&name)
 }
 
 /// The bytes of an object as compact JSON.

@@ -2,57 +2,97 @@
 //!
 //! | service | where |
 //! |---|---|
-//! | OpenAI, OpenRouter | `annotations` of the message |
-//! | Azure OpenAI On Your Data | `context.citations` of the message |
-//! | RAGFlow | `reference` of the message |
-//! | Open WebUI and many others | `sources` of the frame |
-//! | Perplexity | `search_results` of the frame, or bare links in `citations` |
+//! | OpenAI, OpenRouter | `annotations` |
+//! | Azure OpenAI On Your Data | `context.citations` |
+//! | RAGFlow | `reference` |
+//! | Open WebUI and many others | `sources` |
+//! | LlamaIndex, LangChain | `source_nodes`, `source_documents`, `documents`, a list as `context` |
+//! | Perplexity, xAI | links in `citations`, with what `search_results` say of them |
+
+use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
 use super::candidate::Candidate;
-use crate::model::is_web_url;
+use super::open_webui;
 
 type Object = Map<String, Value>;
 
-/// What a frame says of sources.
-#[derive(Debug, Default)]
-pub(super) struct Found {
-    pub(super) candidates: Vec<Candidate>,
-    /// Bare links: worth something only where nothing richer comes.
-    pub(super) links: Vec<Candidate>,
-    /// Whether there were search results, of which bare links are a copy.
-    pub(super) searched: bool,
+/// A kind of list, which services send again as it grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    Annotations,
+    Citations,
+    Reference,
+    Sources,
+    Documents,
+    Links,
+    Results,
 }
 
-pub(super) fn probe(frame: &Object, message: Option<&Object>) -> Found {
-    let mut found = Found::default();
-    // Some services put into the frame what others put into the message.
-    let member = |name: &str| message.and_then(|message| message.get(name)).or_else(|| frame.get(name));
-    let list = |name: &str| member(name).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+impl Kind {
+    /// Whether an entry is a passage, of which a page may have several; otherwise it is a page, or a mention of one.
+    pub(super) fn has_passages(self) -> bool {
+        !matches!(self, Self::Annotations | Self::Links | Self::Results)
+    }
+}
 
-    found.candidates.extend(list("annotations").iter().filter_map(annotation));
-    let citations = member("context").and_then(|context| context.get("citations")).and_then(Value::as_array);
-    found.candidates.extend(citations.into_iter().flatten().filter_map(Value::as_object).map(Candidate::of));
-    if let Some(reference) = member("reference") {
-        found.candidates.extend(chunks(reference).into_iter().filter_map(Value::as_object).map(Candidate::of));
+/// One entry of a list.
+#[derive(Debug, Default)]
+pub(super) struct Entry {
+    pub(super) candidate: Candidate,
+    /// What tells the files of Open WebUI apart.
+    pub(super) file: Option<String>,
+}
+
+impl From<Candidate> for Entry {
+    fn from(candidate: Candidate) -> Self {
+        Self { candidate, file: None }
     }
-    for source in list("sources") {
-        group(source, &mut found.candidates);
+}
+
+/// Where in a frame sources may stand: the delta, the message, what stands beside them, the frame itself.
+pub(super) fn places<'a>(frame: &'a Object, choice: Option<&'a Object>) -> Vec<&'a Object> {
+    let within = |name: &str| choice.and_then(|choice| choice.get(name)?.as_object());
+    let spoken = [within("delta"), within("message")].into_iter().flatten();
+    // LiteLLM puts there what the service added.
+    let beside = |place: &'a Object| [Some(place), place.get("provider_specific_fields").and_then(Value::as_object)];
+    spoken.chain(choice).chain([frame]).flat_map(beside).flatten().collect()
+}
+
+/// The members of this name, where they are lists.
+pub(super) fn arrays<'a>(places: &'a [&Object], name: &'static str) -> impl DoubleEndedIterator<Item = &'a Vec<Value>> {
+    let members = places.iter().filter_map(move |place| place.get(name)?.as_array());
+    members.filter(|list| !list.is_empty())
+}
+
+/// The lists in these places, but for those of [`Web`](super::web::Web).
+pub(super) fn lists(places: &[&Object]) -> Vec<(Kind, Vec<Entry>)> {
+    let members = |name: &'static str| places.iter().filter_map(move |place| place.get(name));
+    let mut lists = Vec::new();
+    for list in arrays(places, "annotations") {
+        lists.push((Kind::Annotations, annotations(list.iter())));
     }
-    let results = list("search_results");
-    found.searched = !results.is_empty();
-    found.candidates.extend(results.iter().filter_map(Value::as_object).map(Candidate::of));
-    found.links.extend(list("citations").iter().filter_map(|citation| match citation {
-        Value::String(url) => Some(Candidate::link(url)),
-        Value::Object(object) => Some(Candidate::of(object)),
-        _ => None,
-    }));
-    found
+    for citations in members("context").filter_map(|context| context.get("citations")?.as_array()) {
+        lists.push((Kind::Citations, entries(citations)));
+    }
+    for reference in members("reference").chain(members("references")) {
+        lists.push((Kind::Reference, chunks(reference)));
+    }
+    for list in arrays(places, "sources") {
+        lists.push((Kind::Sources, entries(list)));
+    }
+    for name in ["source_nodes", "source_documents", "documents", "context"] {
+        for list in arrays(places, name) {
+            lists.push((Kind::Documents, entries(list)));
+        }
+    }
+    lists.retain(|(_, entries)| !entries.is_empty());
+    lists
 }
 
 /// `{"type":"url_citation","url_citation":{…}}`, or the same without the inner object, as OpenAI's Responses have it.
-pub(super) fn annotation(annotation: &Value) -> Option<Candidate> {
+fn annotation(annotation: &Value) -> Option<Candidate> {
     let object = annotation.as_object()?;
     let kind = object.get("type")?.as_str()?;
     // A `file_path` is a file that was made, no source.
@@ -62,54 +102,34 @@ pub(super) fn annotation(annotation: &Value) -> Option<Candidate> {
     Some(Candidate::of(object.get(kind).and_then(Value::as_object).unwrap_or(object)))
 }
 
+pub(super) fn annotations<'a>(list: impl Iterator<Item = &'a Value>) -> Vec<Entry> {
+    list.filter_map(annotation).map(Entry::from).collect()
+}
+
 /// RAGFlow's chunks: a list, a list within an object, or an object by number.
-fn chunks(reference: &Value) -> Vec<&Value> {
-    let chunks = reference.get("chunks").unwrap_or(reference);
-    match chunks {
-        Value::Array(chunks) => chunks.iter().collect(),
+fn chunks(reference: &Value) -> Vec<Entry> {
+    match reference.get("chunks").unwrap_or(reference) {
+        Value::Array(chunks) => entries(chunks),
         Value::Object(chunks) => {
-            let mut chunks: Vec<(&String, &Value)> = chunks.iter().collect();
+            let numbered = chunks.iter().filter_map(|(name, chunk)| Some((name.parse().ok()?, chunk)));
+            let mut chunks: Vec<(u64, &Value)> = numbered.collect();
             // By number, not by text: 10 comes after 9.
-            chunks.sort_by_key(|(name, _)| (name.parse::<u64>().unwrap_or(u64::MAX), name.as_str()));
-            chunks.into_iter().map(|(_, chunk)| chunk).collect()
+            chunks.sort_by_key(|(number, _)| *number);
+            chunks.into_iter().map(|(_, chunk)| Entry::from(Candidate::from(chunk))).collect()
         }
         _ => Vec::new(),
     }
 }
 
-/// One of Open WebUI's groups, `{"source":{…},"document":[…],"metadata":[…],"distances":[…]}`, a source for each of its
-/// documents; or a source as it is.
-fn group(source: &Value, candidates: &mut Vec<Candidate>) {
-    let object = match source {
-        Value::String(url) => return candidates.push(Candidate::link(url)),
-        Value::Object(object) => object,
-        _ => return,
-    };
-    let list = |name: &str| object.get(name).and_then(Value::as_array);
-    let (Some(documents), metadata) = (list("document"), list("metadata")) else {
-        return candidates.push(Candidate::of(object));
-    };
-    // Of the group no more than this: it may hold who owns the collection, their e-mail address included.
-    let whole = object.get("source");
-    let of_whole = |name: &str| whole.and_then(|whole| whole.get(name)).and_then(Value::as_str).map(str::to_owned);
-    for (i, document) in documents.iter().enumerate() {
-        let said =
-            metadata.and_then(|metadata| metadata.get(i)).and_then(Value::as_object).cloned().unwrap_or_default();
-        let mut candidate = Candidate::of(&said);
-        candidate.snippet = document.as_str().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
-        if let Some(Value::String(origin)) = candidate.extra.remove("source") {
-            let place = if is_web_url(&origin) { &mut candidate.url } else { &mut candidate.filename };
-            place.get_or_insert(origin);
+/// The entries of a list. One of which nothing can be told keeps its place where another follows.
+fn entries(list: &[Value]) -> Vec<Entry> {
+    let (mut entries, mut files) = (Vec::new(), HashMap::new());
+    for value in list {
+        let is_group = value.as_object().is_some_and(|group| open_webui::read(group, &mut entries, &mut files));
+        if !is_group {
+            entries.push(Candidate::from(value).into());
         }
-        candidate.url = candidate.url.or_else(|| of_whole("url"));
-        candidate.title = candidate.title.or_else(|| of_whole("name"));
-        candidate.document_id = candidate.document_id.or_else(|| of_whole("id"));
-        if candidate.url.is_none() {
-            candidate.chunk_id = candidate.chunk_id.or_else(|| Some(i.to_string()));
-        }
-        if let Some(Value::Number(distance)) = list("distances").and_then(|distances| distances.get(i)) {
-            candidate.score = Some(distance.clone());
-        }
-        candidates.push(candidate);
     }
+    while entries.pop_if(|entry| entry.file.is_none() && entry.candidate.is_empty()).is_some() {}
+    entries
 }

@@ -72,10 +72,13 @@ fn sources_are_capped_in_number_and_size() {
     assert_eq!(kept.len(), limits::ANSWER_SOURCES);
     assert_eq!(kept.last().unwrap()["id"], format!("s{}", limits::ANSWER_SOURCES));
     assert_eq!(read.last().unwrap(), &json!({"finish": "stop"}), "the answer is as good as before");
+    assert!(read.contains(&json!({"sourcesLeftOut": 5})), "{read:?}");
 
     let large = |i: usize| json!({"url": format!("https://example.com/{i}"), "title": "t".repeat(5000), "snippet": "ß".repeat(5000), "tags": "x".repeat(3000)});
     let read = searched(&(0..90).map(large).collect::<Vec<_>>());
     let kept = sources(&read);
+    assert_eq!(kept.len(), 90, "a passage is worth less than a place");
+    assert_eq!(kept[89]["url"], "https://example.com/89");
     let size: usize = kept.iter().map(|source| source.to_string().len()).sum();
     assert!((200 * 1024..=limits::ANSWER_SOURCES_BYTES).contains(&size), "{size}");
     assert_eq!(kept[0]["snippet"].as_str().unwrap().chars().count(), limits::SNIPPET_CHARS);
@@ -95,6 +98,11 @@ fn only_links_to_the_web_are_links() {
     let long = format!("https://example.com/{}", "x".repeat(limits::SOURCE_URL_BYTES));
     for bad in [
         "javascript:alert(1)",
+        "java\nscript:alert(1)",
+        " javascript:alert(1)",
+        "\u{1}javascript:alert(1)",
+        "vbscript:x",
+        "ht\ttps://example.com/",
         "JaVaScRiPt:alert(1)",
         "data:text/html,x",
         "file:///etc/passwd",
@@ -109,7 +117,8 @@ fn only_links_to_the_web_are_links() {
         &long,
     ] {
         let read = searched(&[json!({"url": bad, "title": "T"}), json!({"url": bad})]);
-        assert_eq!(sources(&read), [&json!({"id": "s1", "type": "document", "title": "T"})], "{bad}");
+        let second = json!({"id": "s2", "type": "document", "title": "Source 2"});
+        assert_eq!(sources(&read), [&json!({"id": "s1", "type": "document", "title": "T"}), &second], "{bad}");
         let part = json!({"type": "source-url", "sourceId": "a", "url": bad, "title": "T"});
         let read = passage(&format!("data: {part}\n\ndata: [DONE]\n\n"));
         assert_eq!(sources(&read), [&json!({"id": "a", "type": "document", "title": "T"})], "{bad}");
@@ -120,7 +129,7 @@ fn only_links_to_the_web_are_links() {
 }
 
 #[test]
-fn sources_have_titles_and_are_told_apart() {
+fn sources_have_titles_and_keep_their_places() {
     let read = searched(&[
         json!({"filepath": "docs/leave days.md", "chunk_id": 3}),
         json!({"filepath": "docs/leave days.md", "chunk_id": "3", "title": "The same"}),
@@ -144,10 +153,16 @@ fn sources_have_titles_and_are_told_apart() {
     assert_eq!(
         told,
         "s1 document leave days.md - 3\n\
-         s2 document leave days.md - 4\n\
-         s3 url www.example.com - 1\n\
-         s4 document Source 4 - -\n\
-         s5 document Source 5 7 c1\n\
-         s6 document Source 6 d8 -\n"
+         s2 document The same - 3\n\
+         s3 document leave days.md - 4\n\
+         s4 url www.example.com - 1\n\
+         s5 url www.example.com - 2\n\
+         s6 document Source 6 - -\n\
+         s7 document Source 7 - -\n\
+         s8 document Source 8 7 c1\n\
+         s9 document Source 9 d8 -\n\
+         s10 document Source 10 - -\n\
+         s11 document Source 11 - -\n\
+         s12 document odd - -\n"
     );
 }

@@ -42,6 +42,7 @@ fn holds(name: &str, bytes: &[u8], size: usize) -> Result<(), TestCaseError> {
                     AgentEvent::Model(model) => {
                         prop_assert!((1..=limits::MODEL_CHARS).contains(&model.chars().count()));
                     }
+                    AgentEvent::SourcesLeftOut(number) => prop_assert!(number > 0),
                     AgentEvent::Usage(usage) => prop_assert!(usage.values().all(Value::is_u64)),
                     AgentEvent::Finish(_) => {
                         prop_assert!(parts.close().is_empty(), "what has ended well has closed its parts");
