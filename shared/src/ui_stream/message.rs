@@ -45,7 +45,7 @@ pub struct UiMessage {
     pub role: UiRole,
     /// The client's own data, and of ours `id`, `parentId` (both our ids), `createdAt`, `status`, `siblings` where other
     /// messages have the same parent; of an answer also `completedAt`, `usage`, `model`, `branch` where its turn left
-    /// another, and `finishReason` where it didn't end by itself.
+    /// another, `finishReason` where it didn't end by itself, and `sourcesLeftOut` where it has room for no more sources.
     #[schema(value_type = Object)]
     pub metadata: Map<String, Value>,
     /// What it says.

@@ -14,10 +14,7 @@ use crate::support::api::{Api, User, config, router_with, token};
 use crate::support::chat::{Stream, question};
 
 const OPENAI: &str = include_str!("agent_cases/openai.json");
-
-fn cases() -> Vec<Value> {
-    serde_json::from_str(OPENAI).expect("cases")
-}
+const SOURCES: &str = include_str!("agent_cases/sources.json");
 
 /// An agent that sends this to everybody.
 async fn agent(stream: &Value) -> AgentServer {
@@ -78,11 +75,20 @@ fn holds(name: &str, expected: &Value, shown: &Value) {
 
 #[tokio::test]
 async fn what_openai_agents_stream_is_shown_and_kept() {
+    all_hold(OPENAI).await;
+}
+
+#[tokio::test]
+async fn the_nth_source_that_an_agent_tells_is_the_nth_that_is_shown_and_kept() {
+    all_hold(SOURCES).await;
+}
+
+async fn all_hold(cases: &str) {
     let api = Api::new().await;
     let token = token().await;
     let mut settings = config(&api.database.app_url);
     let verifier = Verifier::new(&settings.auth, Clock::system()).expect("a verifier");
-    for case in cases() {
+    for case in serde_json::from_str::<Vec<Value>>(cases).expect("cases") {
         let name = case["name"].as_str().expect("a name");
         let agent = agent(&case["stream"]).await;
         settings.agent = Some(AgentConfig::at(agent.url()));
@@ -94,5 +100,12 @@ async fn what_openai_agents_stream_is_shown_and_kept() {
         let page = user.get(&format!("/v1/chat/{chat}")).await;
         page.expect(StatusCode::OK);
         holds(name, &case["expect"], &stored(&page.body["data"][1]));
+        let page = user.get(&format!("/v1/conversations/{chat}/messages")).await;
+        page.expect(StatusCode::OK);
+        let sources = page.body["data"][1]["sources"].as_array().expect("sources");
+        let titles: Vec<&Value> = sources.iter().map(|source| &source["title"]).collect();
+        holds(name, &case["expect"], &json!({"sources": titles}));
+        let shown = page.body.to_string();
+        assert!(!shown.contains("script:") && !shown.contains("data:text"), "{name}: {shown}");
     }
 }

@@ -29,7 +29,7 @@ const NOT_KEPT: [&str; 6] = ["id", "type", "object", "embedding", "vector", "emb
 const OURS: [&str; 8] = ["url", "title", "snippet", "score", "documentId", "chunkId", "filename", "mediaType"];
 
 impl Candidate {
-    /// Reads an object by the names that are in use for each member. What LangChain says in `metadata` and LlamaIndex in
+    /// Reads an object by the names that are in use for each member. What `LangChain` says in `metadata` and `LlamaIndex` in
     /// `node` counts where the object itself says nothing.
     pub(super) fn of(object: &Object) -> Self {
         let mut candidate = Self::of_members(object);

@@ -44,8 +44,8 @@ fn file(group: &Map<String, Value>, metadata: Option<&Map<String, Value>>) -> St
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     };
-    let names = ["id", "name", "url"].into_iter();
-    of(metadata, "source").or_else(|| names.filter_map(|name| of(source, name)).next()).unwrap_or_default()
+    let mut names = ["id", "name", "url"].into_iter();
+    of(metadata, "source").or_else(|| names.find_map(|name| of(source, name))).unwrap_or_default()
 }
 
 fn candidate(group: &Map<String, Value>, metadata: Option<&Map<String, Value>>) -> Candidate {

@@ -124,7 +124,12 @@ fn chunks(reference: &Value) -> Vec<Entry> {
 /// The entries of a list. One of which nothing can be told keeps its place where another follows.
 fn entries(list: &[Value]) -> Vec<Entry> {
     let (mut entries, mut files) = (Vec::new(), HashMap::new());
+    let grouped = list.iter().any(|value| value.get("document").is_some_and(Value::is_array));
     for value in list {
+        // Open WebUI counts no empty group.
+        if grouped && value.as_object().is_some_and(Map::is_empty) {
+            continue;
+        }
         let is_group = value.as_object().is_some_and(|group| open_webui::read(group, &mut entries, &mut files));
         if !is_group {
             entries.push(Candidate::from(value).into());

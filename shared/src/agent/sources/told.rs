@@ -63,17 +63,17 @@ impl Told {
         if !self.lists.insert(hash(&list)) {
             return list.len();
         }
-        let all = self.keys.len();
-        let (from, last) = if all > 0 && repeats(&self.keys, list) {
-            (all, 0)
-        } else if all > self.last && repeats(&self.keys[self.last..], list) {
-            (all - self.last, self.last)
+        let told = self.keys.len();
+        let (new, beginning) = if told > 0 && repeats(&self.keys, list) {
+            (told, 0)
+        } else if told > self.last && repeats(&self.keys[self.last..], list) {
+            (told - self.last, self.last)
         } else {
-            (0, all)
+            (0, told)
         };
-        self.last = last;
-        self.keys.extend_from_slice(&list[from..]);
-        from
+        self.last = beginning;
+        self.keys.extend_from_slice(&list[new..]);
+        new
     }
 }
 

@@ -1,4 +1,4 @@
-//! Perplexity's two lists, which xAI, LiteLLM and others send, too: links in `citations`, the n-th of which is what `[n]`
+//! Perplexity's two lists, which xAI, `LiteLLM` and others send, too: links in `citations`, the n-th of which is what `[n]`
 //! means, and `search_results`, which say more of them in an order of their own.
 //! <https://docs.perplexity.ai/api-reference/chat-completions-post>
 
