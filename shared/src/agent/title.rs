@@ -59,15 +59,71 @@ impl Agent {
             answer.extend_from_slice(&bytes);
         }
         let answer = std::str::from_utf8(&answer).ok().and_then(|answer| agent_json::parse(answer).ok());
-        let text = answer.as_ref().and_then(|answer| answer.pointer("/choices/0/message/content"));
-        let text = text.and_then(Value::as_str).ok_or_else(|| AgentFailure::malformed("no completion"))?;
-        Ok(clean(text))
+        let content = answer.as_ref().and_then(|answer| answer.pointer("/choices/0/message/content"));
+        let text = content.and_then(text_of).ok_or_else(|| AgentFailure::malformed("no completion"))?;
+        Ok(clean(&text))
     }
 }
 
-/// The title in what a model says: its first line after any thoughts, without what models put around titles.
+/// The words of a content: a text, or the texts among its parts, of which others hold thoughts.
+fn text_of(content: &Value) -> Option<String> {
+    let part = |part: &Value| match part {
+        Value::String(text) => Some(text.clone()),
+        Value::Object(part) if part.get("type").is_none_or(|kind| kind == "text" || kind == "output_text") => {
+            part.get("text")?.as_str().map(str::to_owned)
+        }
+        _ => None,
+    };
+    match content {
+        Value::String(text) => Some(text.clone()),
+        Value::Array(parts) => Some(parts.iter().filter_map(part).collect()),
+        _ => None,
+    }
+}
+
+/// What is said outside of thoughts; of thoughts that never end, nothing behind their beginning.
+fn without_thoughts(text: &str) -> String {
+    const TAGS: [(&str, &str); 3] =
+        [("<think>", "</think>"), ("<thinking>", "</thinking>"), ("<thought>", "</thought>")];
+    // ASCII case alone, so that both have the same places.
+    let lower = text.to_ascii_lowercase();
+    let (mut said, mut at) = (String::new(), 0);
+    while let Some(from) = lower[at..].find('<').map(|length| at + length) {
+        said.push_str(&text[at..from]);
+        let rest = &lower[from..];
+        if let Some((_, close)) = TAGS.iter().find(|(open, _)| rest.starts_with(open)) {
+            let Some(length) = rest.find(close) else { return said };
+            at = from + length + close.len();
+        } else if let Some((_, close)) = TAGS.iter().find(|(_, close)| rest.starts_with(close)) {
+            // Some templates begin the thoughts themselves, so that only their end is said.
+            said.clear();
+            at = from + close.len();
+        } else {
+            said.push('<');
+            at = from + 1;
+        }
+    }
+    said + &text[at..]
+}
+
+/// The title in a JSON document, alone or among words; `Err` where the text is one without a title.
+fn in_json(text: &str) -> Result<Option<String>, ()> {
+    let document = text.find('{').zip(text.rfind('}')).and_then(|(from, to)| text.get(from..=to));
+    let document = document.and_then(|document| agent_json::parse(document).ok());
+    match document.as_ref().and_then(|document| document.get("title")).and_then(Value::as_str) {
+        Some(title) => Ok(Some(title.to_owned())),
+        None if document.is_some() || text.starts_with("{\"") => Err(()),
+        None => Ok(None),
+    }
+}
+
+/// The title in what a model says: its first line, without thoughts and without what models put around titles.
 fn clean(text: &str) -> Option<Title> {
-    let text = text.rsplit("</think>").next().unwrap_or_default();
+    let text = without_thoughts(text);
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("```")).collect();
+    let text = lines.join("\n");
+    let text = text.trim();
+    let text = in_json(text).ok()?.unwrap_or_else(|| text.to_owned());
     let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
     let line = line.trim_start_matches('#').trim();
     let line = line.strip_prefix("Title:").or_else(|| line.strip_prefix("title:")).unwrap_or(line);
@@ -83,6 +139,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_contents_words_are_those_of_its_text_parts() {
+        let thinking = json!({"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]});
+        for (content, text) in [
+            (json!("Leave"), Some("Leave")),
+            (json!([{"type": "text", "text": "Leave"}]), Some("Leave")),
+            (json!([thinking, {"type": "text", "text": "Lea"}, {"type": "output_text", "text": "ve"}]), Some("Leave")),
+            (json!([thinking]), Some("")),
+            (json!(null), None),
+        ] {
+            assert_eq!(text_of(&content).as_deref(), text, "{content}");
+        }
+    }
+
+    #[test]
     fn a_title_is_what_is_left_without_its_wrapping() {
         for (said, title) in [
             ("Leave policy", Some("Leave policy")),
@@ -95,7 +165,20 @@ mod tests {
             ("a\tb\u{7}c", Some("a b c")),
             ("", None),
             (" \n \"\" ", None),
-            ("<think>never ends", Some("<think>never ends")),
+            ("<think>never ends", None),
+            ("<think>The user asks</think>", None),
+            ("<thinking>The user asks</thinking>\nLeave", Some("Leave")),
+            ("<Thought>The user asks</Thought>Leave<think>and", Some("Leave")),
+            ("The user asks</think>Leave", Some("Leave")),
+            ("{\"title\":\"Leave\"}", Some("Leave")),
+            ("```json\n{\n  \"title\": \"Leave\"\n}\n```", Some("Leave")),
+            ("```\nLeave\n```", Some("Leave")),
+            ("Here it is: {\"title\": \"“Leave”\"}", Some("Leave")),
+            ("{\"title\":\"Lea", None),
+            ("{\"name\":\"Leave\"}", None),
+            ("{\"title\":\"\"}", None),
+            ("Leave < 3 <b>days", Some("Leave < 3 <b>days")),
+            ("Leave {draft}", Some("Leave {draft}")),
         ] {
             assert_eq!(clean(said).as_ref().map(Title::as_str), title, "{said:?}");
         }

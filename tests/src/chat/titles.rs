@@ -1,7 +1,7 @@
 //! A conversation's title from its agent: asked for beside the answer, and never in its way.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::extract::State;
@@ -32,6 +32,8 @@ struct Agent {
     script: Arc<dyn Fn(usize) -> Script + Send + Sync>,
     answers: Arc<AtomicUsize>,
     titles: Arc<AtomicUsize>,
+    /// What it says as a title: the content of its message.
+    said: Arc<Mutex<Value>>,
 }
 
 async fn complete(State(agent): State<Agent>, Json(body): Json<Value>) -> Response {
@@ -48,13 +50,15 @@ async fn complete(State(agent): State<Agent>, Json(body): Json<Value>) -> Respon
     }
     let script = (agent.script)(agent.titles.fetch_add(1, Ordering::SeqCst));
     sleep(script.title.unwrap_or(Duration::from_mins(1))).await;
-    Json(json!({"choices": [{"index": 0, "message": {"role": "assistant", "content": "Leave"}, "finish_reason": "stop"}]}))
+    let said = agent.said.lock().expect("a content").clone();
+    Json(json!({"choices": [{"index": 0, "message": {"role": "assistant", "content": said}, "finish_reason": "stop"}]}))
         .into_response()
 }
 
 /// The API with this agent and one connection to its database, and somebody who asks.
 async fn scene(script: impl Fn(usize) -> Script + Send + Sync + 'static) -> (Api, User, Agent) {
-    let agent = Agent { script: Arc::new(script), answers: Arc::default(), titles: Arc::default() };
+    let said = Arc::new(Mutex::new(json!("Leave")));
+    let agent = Agent { script: Arc::new(script), answers: Arc::default(), titles: Arc::default(), said };
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}/v1", listener.local_addr().expect("an address"));
     let router = Router::new().route("/v1/chat/completions", post(complete)).with_state(agent.clone());
@@ -82,6 +86,34 @@ async fn a_title_comes_with_its_answer() {
     let told: Vec<&Value> = stream.frames.iter().filter(|frame| frame["type"] == "data-conversation").collect();
     assert_eq!(told.last().expect("told")["data"]["title"], "Leave");
     assert_eq!(title(&user, "c").await, "Leave");
+}
+
+#[tokio::test]
+async fn a_title_is_what_a_model_says_without_its_thoughts_and_wrapping() {
+    let now = Script { answer: Some(Duration::ZERO), title: Some(Duration::ZERO), ..Script::default() };
+    let (_api, user, agent) = scene(move |_| now).await;
+    let words = "How many days of leave do I have?";
+    for (n, (said, expected)) in [
+        (json!("<think>The user asks about leave</think>"), words),
+        (json!("<think>The user wants a title. Perhaps \"Leave\""), words),
+        (json!("<thinking>The user asks</thinking>\nLeave"), "Leave"),
+        (json!("{\"title\":\"Leave\"}"), "Leave"),
+        (json!("```json\n{\"title\":\"Leave\"}\n```"), "Leave"),
+        (json!([{"type": "text", "text": "Leave"}]), "Leave"),
+        (json!([{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "Leave"}]), "Leave"),
+        (json!([{"type": "thinking", "thinking": "hm"}]), words),
+        (json!("“Leave”."), "Leave"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        *agent.said.lock().expect("a content") = said.clone();
+        let chat = format!("c{n}");
+        user.chat(&question(&chat, "q", words, "")).await.rest().await;
+        assert_eq!(title(&user, &chat).await, expected, "{said}");
+    }
+    let listed = user.get("/v1/conversations").await.texts("/data", "/title");
+    assert_eq!(listed.iter().filter(|title| *title == "Leave").count(), 6);
 }
 
 #[tokio::test]
