@@ -3,3 +3,4 @@
 mod append;
 mod get;
 mod list;
+mod texts;

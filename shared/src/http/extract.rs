@@ -160,7 +160,7 @@ json_body! {
 
 fn read_json<T: FromJson>(bytes: &[u8], faults: &mut Vec<Fault>) -> Option<T> {
     let mut of_text = Vec::new();
-    let value = json::read(bytes, &mut of_text);
+    let value = json::read(bytes, T::LAST_OF, &mut of_text);
     let mut of_types = Vec::new();
     let read = value.and_then(|value| T::from_json(value, "", &mut of_types));
     // Where the text has a fault, null stands in for the value, and what the types say of that null is no news.

@@ -9,8 +9,9 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::error::Fault;
-use crate::id::{ClientId, ConversationId};
-use crate::model::input::{FromJson, List, Object, checked};
+use crate::id::{ClientId, ConversationId, ConversationRef};
+use crate::model::input::{self, FromJson, List, Object, checked};
+use crate::model::new_message::GivenId;
 use crate::model::{Message, NewMessage, hash_of, limits};
 
 /// A conversation as the wire shows it.
@@ -94,7 +95,7 @@ impl FromJson for Title {
 
 impl FromJson for ClientId {
     fn from_json(value: Value, at: &str, faults: &mut Vec<Fault>) -> Option<Self> {
-        let text = String::from_json(value, at, faults)?;
+        let text = input::name(value, at, faults)?;
         checked(Self::try_from(text), at, faults)
     }
 }
@@ -140,7 +141,7 @@ impl FromJson for NewConversation {
     fn from_json(value: Value, at: &str, faults: &mut Vec<Fault>) -> Option<Self> {
         let mut object = Object::open(value, at, faults)?;
         let new = Self {
-            client_id: object.optional("clientId", faults),
+            client_id: object.optional::<GivenId>("clientId", faults).map(|given| given.0),
             title: object.optional("title", faults),
             metadata: object.optional("metadata", faults).unwrap_or_default(),
             messages: object
@@ -153,11 +154,13 @@ impl FromJson for NewConversation {
 }
 
 impl NewConversation {
-    /// Names the request after its `Idempotency-Key`, where it has no client id of its own.
+    /// Names the request after its `Idempotency-Key`, where it has no client id of its own. A key may have the form of our ids,
+    /// a name may not.
     pub fn with_key(&mut self, key: Option<&ClientId>) {
-        if self.client_id.is_none() {
-            self.client_id = key.cloned();
-        }
+        let Some(key) = key.filter(|_| self.client_id.is_none()) else { return };
+        let is_ours = ConversationRef::parse(key.as_str()).is_ours();
+        self.client_id =
+            if is_ours { ClientId::try_from(format!("key:{}", key.as_str())).ok() } else { Some(key.clone()) };
     }
 
     /// What a repeated request must equal.

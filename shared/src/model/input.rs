@@ -12,6 +12,9 @@ use crate::error::{Fault, escape_pointer};
 
 /// A type that is read from JSON. `None` means that a fault was recorded.
 pub trait FromJson: Sized {
+    /// The member of which only the last item is read, where there is one; of the others their `id` is.
+    const LAST_OF: Option<&'static str> = None;
+
     /// Reads `value`, which stands at the pointer `at`.
     fn from_json(value: Value, at: &str, faults: &mut Vec<Fault>) -> Option<Self>;
 }
@@ -39,12 +42,44 @@ pub(crate) fn checked<T, E: Display>(result: Result<T, E>, at: &str, faults: &mu
     result.map_err(|error| faults.push(Fault::body(at, error.to_string()))).ok()
 }
 
+/// A text that a person or a document wrote: U+0000, which PostgreSQL can't store, is left out.
 impl FromJson for String {
     fn from_json(value: Value, at: &str, faults: &mut Vec<Fault>) -> Option<Self> {
-        match value {
-            Value::String(text) => Some(text),
-            other => wrong("a string", &other, at, faults),
-        }
+        name(value, at, faults).map(without_nul)
+    }
+}
+
+/// A name or a word, in which nothing may be wrong.
+pub(crate) fn name(value: Value, at: &str, faults: &mut Vec<Fault>) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text),
+        other => wrong("a string", &other, at, faults),
+    }
+}
+
+fn without_nul(text: String) -> String {
+    if text.contains('\0') { text.replace('\0', "") } else { text }
+}
+
+/// The same of all texts in a value, keys as well.
+fn clean(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(without_nul(text)),
+        Value::Array(items) => items.into_iter().map(clean).collect(),
+        Value::Object(members) => Value::Object(clean_members(members)),
+        value => value,
+    }
+}
+
+fn clean_members(members: Map<String, Value>) -> Map<String, Value> {
+    members.into_iter().map(|(name, value)| (without_nul(name), clean(value))).collect()
+}
+
+/// An object's members as they are.
+pub(crate) fn members(value: Value, at: &str, faults: &mut Vec<Fault>) -> Option<Map<String, Value>> {
+    match value {
+        Value::Object(members) => Some(members),
+        other => wrong("an object", &other, at, faults),
     }
 }
 
@@ -57,12 +92,10 @@ impl FromJson for bool {
     }
 }
 
+/// What a person or a document wrote, whole.
 impl FromJson for Map<String, Value> {
     fn from_json(value: Value, at: &str, faults: &mut Vec<Fault>) -> Option<Self> {
-        match value {
-            Value::Object(members) => Some(members),
-            other => wrong("an object", &other, at, faults),
-        }
+        members(value, at, faults).map(clean_members)
     }
 }
 
@@ -99,7 +132,7 @@ pub struct Object<'a> {
 impl<'a> Object<'a> {
     /// Opens the object at `at`.
     pub fn open(value: Value, at: &'a str, faults: &mut Vec<Fault>) -> Option<Self> {
-        let members = Map::from_json(value, at, faults)?;
+        let members = members(value, at, faults)?;
         Some(Self { at: at.into(), members, known: Vec::new(), present: Vec::new() })
     }
 

@@ -5,9 +5,9 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::error::Fault;
-use crate::id::{ClientId, MessageId};
+use crate::id::{ClientId, MessageId, MessageRef};
 use crate::model::input::{FromJson, List, Object, checked};
-use crate::model::{Metadata, NewSources, Role, Source, hash_of, limits};
+use crate::model::{DataUrl, Metadata, NewSources, Role, Source, hash_of, is_web_url, limits};
 
 /// What a new message follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,7 +86,7 @@ impl FromJson for NewMessage {
     fn from_json(value: Value, at: &str, faults: &mut Vec<Fault>) -> Option<Self> {
         let before = faults.len();
         let mut object = Object::open(value, at, faults)?;
-        let client_id = object.optional("clientId", faults);
+        let client_id = object.optional::<GivenId>("clientId", faults).map(|given| given.0);
         let role = object.required("role", faults);
         let parts = object.optional::<Parts>("parts", faults);
         let content = object.optional::<String>("content", faults);
@@ -202,12 +202,23 @@ impl FromJson for Parts {
                 faults.push(Fault::body(format!("{at}/{i}/{name}"), detail));
             };
             must_be_text("type");
-            match part.get("type").and_then(Value::as_str) {
+            let kind = part.get("type").and_then(Value::as_str);
+            match kind {
                 Some("text" | "reasoning") => must_be_text("text"),
                 Some("source-url") => ["sourceId", "url"].into_iter().for_each(must_be_text),
                 Some("source-document") => ["sourceId", "mediaType", "title"].into_iter().for_each(must_be_text),
                 _ => {}
             }
+            let fault = match (kind, part.get("url")) {
+                (Some("source-url" | "source-document"), Some(Value::String(url))) if !is_web_url(url) => {
+                    "must be an http or https link"
+                }
+                (Some("file"), Some(url)) if !is_file_url(url, part.get("mediaType")) => {
+                    "must be an http or https link, or a data: URL of the part's mediaType"
+                }
+                _ => continue,
+            };
+            faults.push(Fault::body(format!("{at}/{i}/url"), fault));
         }
         let size = serde_json::to_string(&parts).map_or(usize::MAX, |json| json.len());
         // Files are bounded by the body that brings them, and by the page that shows them.
@@ -217,6 +228,28 @@ impl FromJson for Parts {
             faults.push(Fault::body(at, detail));
         }
         (faults.len() == before).then_some(Self(parts))
+    }
+}
+
+/// Whether a file's link leads nowhere but to the web, or is the file itself, of the type that it is said to be.
+fn is_file_url(url: &Value, media_type: Option<&Value>) -> bool {
+    let Some(url) = url.as_str() else { return false };
+    let stated = media_type.and_then(Value::as_str).unwrap_or_default();
+    // A front end that can't tell a file's type leaves it empty.
+    let of_type = |data: &DataUrl<'_>| stated.is_empty() || data.media_type().eq_ignore_ascii_case(stated);
+    is_web_url(url) || DataUrl::parse(url).is_some_and(|data| of_type(&data) && data.bytes().is_some())
+}
+
+/// A name that a client gives. None has the form of our ids: a path that names something by one of ours must not lead to
+/// something else.
+pub(super) struct GivenId(pub(super) ClientId);
+
+impl FromJson for GivenId {
+    fn from_json(value: Value, at: &str, faults: &mut Vec<Fault>) -> Option<Self> {
+        let id = ClientId::from_json(value, at, faults)?;
+        let fault = "must not be a UUID of version 7, the form of this API's own ids";
+        let is_ours = MessageRef::parse(id.as_str()).is_ours();
+        checked((!is_ours).then_some(Self(id)).ok_or(fault), at, faults)
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::error::Fault;
 use crate::id::{ClientId, ConversationRef, MessageRef};
-use crate::model::input::{FromJson, Object, checked};
+use crate::model::input::{FromJson, Object, checked, members};
 use crate::model::new_message::{Parts, text_of};
 use crate::model::text::beginning;
 use crate::model::{Metadata, Title, hash_of};
@@ -131,6 +131,8 @@ impl Question {
 }
 
 impl FromJson for Turn {
+    const LAST_OF: Option<&'static str> = Some("messages");
+
     fn from_json(value: Value, at: &str, faults: &mut Vec<Fault>) -> Option<Self> {
         let before = faults.len();
         // Never closed: an application may send members of its own beside the transport's.
@@ -185,8 +187,10 @@ fn last_message(
     object: &mut Object<'_>,
     faults: &mut Vec<Fault>,
 ) -> (String, Option<Map<String, Value>>, Vec<MessageRef>) {
-    if let Some(message) = object.optional("message", faults) {
-        return (object.pointer("message"), Some(message), Vec::new());
+    if let Some(message) = object.take("message").filter(|message| !message.is_null()) {
+        let at = object.pointer("message");
+        let message = members(message, &at, faults);
+        return (at, message, Vec::new());
     }
     let pointer = object.pointer("messages");
     match object.take("messages") {
@@ -197,7 +201,7 @@ fn last_message(
                 faults.push(Fault::body(&pointer, "is empty"));
                 return (pointer, None, Vec::new());
             };
-            let last = Map::from_json(last, &at, faults);
+            let last = members(last, &at, faults);
             let earlier = &messages[messages.len().saturating_sub(EARLIER)..];
             let names = earlier.iter().filter_map(|message| Some(MessageRef::parse(message.get("id")?.as_str()?)));
             (at, last, names.collect())

@@ -228,8 +228,14 @@ fn check_source(item: Map<String, Value>, at: &str, faults: &mut Vec<Fault>) -> 
 
 /// Whether a link leads to the web: `javascript:` and `data:` links are a way into a reader's page.
 pub(crate) fn is_web_url(url: &str) -> bool {
-    let scheme = url.split_once("://").map(|(scheme, _)| scheme);
-    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"))
+    // A browser passes over white space and control characters within a scheme, and what it then sees may be another.
+    let Some((scheme, rest)) =
+        url.split_once("://").filter(|_| !url.contains(|c: char| c.is_whitespace() || c.is_control()))
+    else {
+        return false;
+    };
+    let is_web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    is_web && !rest.is_empty() && !rest.starts_with(['/', '?', '#'])
 }
 
 #[cfg(test)]

@@ -174,9 +174,15 @@ async fn what_the_agent_cannot_be_given_is_refused_and_nothing_is_stored() {
         (OpenAi, "all", data("application/zip", "a.zip", b"PK"), "/mediaType", "no form"),
         (OpenAi, "all", data("audio/ogg", "a.ogg", b"OggS"), "/mediaType", "no form"),
         (OpenAi, "*/*", file("", "README", "https://files.example/README"), "/mediaType", "kind"),
-        (OpenAi, "images", file("image/png", "e.png", "javascript:alert(1)"), "/url", "must be a data: URL"),
-        (UiMessageStream, "all", file("image/png", "e.png", "blob:https://a.example/1"), "/url", "must be a data: URL"),
-        (UiMessageStream, "all", file("image/png", "e.png", "data:image/png;base64,%"), "/url", "base64"),
+        (OpenAi, "images", file("image/png", "e.png", "javascript:alert(1)"), "/url", "an http or https link"),
+        (
+            UiMessageStream,
+            "all",
+            file("image/png", "e.png", "blob:https://a.example/1"),
+            "/url",
+            "an http or https link",
+        ),
+        (UiMessageStream, "all", file("image/png", "e.png", "data:image/png;base64,%"), "/url", "data: URL"),
         (OpenAi, "images", data("image/png", "large.png", &[0; 1001]), "/url", "1001 bytes"),
         (UiMessageStream, "all", data("application/pdf", "large.pdf", &[0; 1001]), "/url", "1000"),
     ] {

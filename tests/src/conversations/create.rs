@@ -105,7 +105,6 @@ async fn every_fault_is_told_at_once_and_nothing_is_stored() {
             "body:/messages/1/usage",
             "body:/metadata",
             "body:/title",
-            "body:/title",
             "header:/idempotency-key",
             "query:/dry",
         ]
