@@ -154,10 +154,7 @@ impl Reading {
         if frame.trim() == "[DONE]" {
             return self.end();
         }
-        let frame = match &self.dialect {
-            Dialect::Completion(_) => json::parse_frame(frame),
-            Dialect::Passage(_) => json::parse(frame),
-        };
+        let frame = json::parse_frame(frame);
         let frame = match frame {
             Ok(Value::Object(frame)) => frame,
             Ok(_) => return self.leave_out(AgentFailure::malformed("a frame is no JSON object")),
@@ -225,6 +222,10 @@ impl Reading {
     fn end(&mut self) {
         let ended = match &mut self.dialect {
             Dialect::Completion(completion) => completion.end(&mut self.events),
+            // Without a word, a call or a `finish` it is no answer.
+            Dialect::Passage(_) if !self.events.gave_something() => {
+                Err(AgentFailure::new(FailureKind::Cut, "it ended without a word"))
+            }
             Dialect::Passage(passage) => {
                 passage.end(None, &mut self.events);
                 Ok(())

@@ -1,9 +1,13 @@
 //! Reads the stream of an agent that speaks the AI SDK's protocol itself: checked, recorded and passed on.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 
 use super::events::Events;
-use super::failure::{AgentFailure, FailureKind, word};
+use super::failure::{AgentFailure, FailureKind};
+use super::frames;
+use super::json;
 use super::sources::Sources;
 use super::usage;
 use crate::model::cut;
@@ -19,20 +23,24 @@ pub(super) struct Passage {
     sources: Sources,
     usage: Option<Map<String, Value>>,
     model: Option<String>,
+    /// By part, the half of a character that its last delta ended in.
+    halves: HashMap<(String, String), json::Half>,
 }
 
 impl Passage {
     /// Reads a frame; true where it was the last.
     pub(super) fn frame(&mut self, frame: &Map<String, Value>, events: &mut Events) -> Result<bool, AgentFailure> {
-        let kind = frame.get("type").and_then(Value::as_str).unwrap_or_default();
-        let chunk = Chunk::parse(Value::Object(frame.clone())).map_err(|bad| malformed(kind, &bad))?;
+        let mut frame = frame.clone();
+        self.join_halves(&mut frame, events);
+        let Some(chunk) = read(&mut frame, events) else { return Ok(false) };
+        let (kind, frame) = (frame.get("type").and_then(Value::as_str).unwrap_or_default(), &frame);
         match kind {
             // Who the answer is and what is said of it is for us to say; what it cost, for the agent.
             "start" | "message-metadata" => self.note(frame, events),
             // The frame that tells which conversation it is: ours alone.
             "data-conversation" => {}
             "source-url" | "source-document" => self.sources.of_part(frame, events),
-            "file" if !is_harmless(frame) => tracing::warn!("a file of the agent has a link of a forbidden scheme"),
+            "file" if !is_harmless(frame) => events.odd("a file with a link of a forbidden scheme"),
             "finish" => {
                 self.note(frame, events);
                 self.end(frame.get("finishReason").and_then(Value::as_str), events);
@@ -45,16 +53,54 @@ impl Passage {
                 let text = text.map(|text| cut(text, REPORT_CHARS));
                 return Err(AgentFailure::new(FailureKind::Reported(text), "an error frame"));
             }
-            _ => {
-                // Some agents end a step and leave it at that.
-                for end in self.parts.close_before(&chunk) {
-                    events.chunk(end);
-                }
-                self.parts.observe(&chunk).map_err(|bad| malformed(kind, &bad))?;
+            _ => self.part(chunk, events),
+        }
+        Ok(false)
+    }
+
+    /// A frame of a part. What one sensible frame put before it mends is mended; what else can't stand there is left out.
+    fn part(&mut self, chunk: Chunk, events: &mut Events) {
+        // Some agents end a step and leave it at that.
+        for end in self.parts.close_before(&chunk) {
+            events.chunk(end);
+        }
+        if self.parts.observe(&chunk).is_ok() {
+            return events.chunk(chunk);
+        }
+        let start = match &chunk {
+            Chunk::TextDelta { id, .. } => frames::text_start(id),
+            Chunk::ReasoningDelta { id, .. } => frames::reasoning_start(id),
+            _ => return events.odd("a frame that can't stand where it stands"),
+        };
+        events.odd("a delta without its start");
+        for chunk in [start, chunk] {
+            if self.parts.observe(&chunk).is_ok() {
                 events.chunk(chunk);
             }
         }
-        Ok(false)
+    }
+
+    /// Joins the halves of a character that two deltas of one part were cut in.
+    fn join_halves(&mut self, frame: &mut Map<String, Value>, events: &mut Events) {
+        let kind = frame.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let id = ["id", "toolCallId"].iter().find_map(|name| frame.get(*name)?.as_str()).unwrap_or_default().to_owned();
+        let delta = if kind == "tool-input-delta" { "inputTextDelta" } else { "delta" };
+        if let Some(Value::String(text)) = frame.get_mut(delta) {
+            let part = kind.trim_end_matches("-delta").to_owned();
+            *text = self.halves.entry((part, id)).or_default().join(text);
+        } else if let Some(part) = kind.strip_suffix("-end")
+            && let Some(rest) = self.halves.remove(&(part.to_owned(), id.clone())).and_then(|mut half| half.rest())
+        {
+            // Its other half never came.
+            self.part(
+                match part {
+                    "reasoning" => frames::reasoning_delta(&id, rest.to_string()),
+                    _ => frames::text_delta(&id, rest.to_string()),
+                },
+                events,
+            );
+        }
+        json::settle_members(frame);
     }
 
     /// Ends it well.
@@ -87,6 +133,26 @@ impl Passage {
     }
 }
 
+/// Reads a frame. A field that isn't what its type says is left out, and the frame where it can't be without.
+fn read(frame: &mut Map<String, Value>, events: &mut Events) -> Option<Chunk> {
+    loop {
+        match Chunk::parse(Value::Object(frame.clone())) {
+            Ok(chunk) => return Some(chunk),
+            Err(BadChunk::Field { name, .. }) if frame.remove(name).is_some() => {
+                events.odd("a field that isn't what its frame's type says");
+            }
+            Err(BadChunk::UnknownType(_)) => {
+                events.odd("a frame of an unknown type");
+                return None;
+            }
+            Err(_) => {
+                events.odd("a frame that can't be read");
+                return None;
+            }
+        }
+    }
+}
+
 /// Whether a file's link is none that runs in a reader's page. Browsers pass over white space in a scheme.
 fn is_harmless(file: &Map<String, Value>) -> bool {
     let url: String = file.get("url").and_then(Value::as_str).unwrap_or_default().chars().take(200).collect();
@@ -96,14 +162,6 @@ fn is_harmless(file: &Map<String, Value>) -> bool {
         // A path of the reader's own page.
         _ => true,
     }
-}
-
-/// What is wrong with a frame. The agent's own word for its type is told only where it looks like one.
-fn malformed(kind: &str, bad: &BadChunk) -> AgentFailure {
-    AgentFailure::malformed(match bad {
-        BadChunk::UnknownType(_) => format!("a frame is of the unknown type {}", word(kind)),
-        bad => format!("a frame {bad}"),
-    })
 }
 
 /// The protocol's word, which older versions leave out.

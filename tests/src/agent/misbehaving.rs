@@ -128,23 +128,6 @@ async fn what_is_no_answer_is_malformed() {
 }
 
 #[tokio::test]
-async fn what_the_front_end_could_not_read_is_malformed() {
-    let start = frame(&json!({"type": "start"}));
-    for (bad, cause) in [
-        (json!({"type": "text-sparkle", "delta": "canary"}), "unknown type text-sparkle"),
-        (json!({"type": "text-delta", "id": "t", "delta": "canary"}), "text-delta"),
-        (json!({"type": "source-url", "sourceId": "s"}), "url"),
-    ] {
-        let scene =
-            Scene::with([Step::head(), Step::send(&start), Step::send(frame(&bad)), Step::Silence], speaks_ui).await;
-        let failure = scene.failure().await;
-        assert_eq!(*failure.kind(), FailureKind::Malformed);
-        assert!(failure.to_string().contains(cause), "{failure}");
-        nothing_is_shown(&failure);
-    }
-}
-
-#[tokio::test]
 async fn what_the_agent_reports_is_its_failure() {
     let error = json!({"error": {"message": "canary-message", "code": "rate_limit_exceeded"}});
     let answers = [

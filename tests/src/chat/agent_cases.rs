@@ -7,13 +7,14 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use shared::auth::Verifier;
 use shared::clock::Clock;
-use shared::config::AgentConfig;
+use shared::config::{AgentConfig, AgentProtocol};
 
 use crate::agent::agent_server::{AgentServer, Step};
 use crate::support::api::{Api, User, config, router_with, token};
 use crate::support::chat::{Stream, question};
 
 const OPENAI: &str = include_str!("agent_cases/openai.json");
+const UI: &str = include_str!("agent_cases/ui.json");
 const SOURCES: &str = include_str!("agent_cases/sources.json");
 
 /// An agent that sends this to everybody.
@@ -75,15 +76,20 @@ fn holds(name: &str, expected: &Value, shown: &Value) {
 
 #[tokio::test]
 async fn what_openai_agents_stream_is_shown_and_kept() {
-    all_hold(OPENAI).await;
+    all_hold(OPENAI, AgentProtocol::OpenAi).await;
+}
+
+#[tokio::test]
+async fn what_agents_of_the_sdks_protocol_stream_is_shown_and_kept() {
+    all_hold(UI, AgentProtocol::UiMessageStream).await;
 }
 
 #[tokio::test]
 async fn the_nth_source_that_an_agent_tells_is_the_nth_that_is_shown_and_kept() {
-    all_hold(SOURCES).await;
+    all_hold(SOURCES, AgentProtocol::OpenAi).await;
 }
 
-async fn all_hold(cases: &str) {
+async fn all_hold(cases: &str, protocol: AgentProtocol) {
     let api = Api::new().await;
     let token = token().await;
     let mut settings = config(&api.database.app_url);
@@ -91,7 +97,7 @@ async fn all_hold(cases: &str) {
     for case in serde_json::from_str::<Vec<Value>>(cases).expect("cases") {
         let name = case["name"].as_str().expect("a name");
         let agent = agent(&case["stream"]).await;
-        settings.agent = Some(AgentConfig::at(agent.url()));
+        settings.agent = Some(AgentConfig { protocol, ..AgentConfig::at(agent.url()) });
         let user = User { router: router_with(settings.clone(), verifier.clone()), token: token.clone() };
         let chat = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
         let asked = user.chat(&question(&chat, &format!("q-{chat}"), "How many days of leave?", "")).await;
