@@ -83,8 +83,11 @@ async fn request(db: &Db, person: &Person, name: &str, dice: &mut Dice) -> Resul
         6 => {
             // Refused by the server in the middle of the pipeline.
             let mut rows = person.rows(&format!("refused-{name}"));
-            rows[2]["metadata"] = json!({"nul": "\0"});
-            is_refused(user.append_messages(&id, messages(rows)).await)?;
+            rows[2]["metadata"] = json!({});
+            let mut rows = messages(rows);
+            // As it would be if the edge let it through.
+            rows.messages[2].metadata.0.insert("nul".to_owned(), "\0".into());
+            is_refused(user.append_messages(&id, rows).await)?;
         }
         7 => {
             let change = json!({"metadata": {(name): true}, "pinned": dice.roll(2) == 0});
