@@ -28,13 +28,13 @@ pub(super) fn reasoning_end(id: String) -> Chunk {
     Chunk::ReasoningEnd { id, provider_metadata: None }
 }
 
-/// A call of a tool: dynamic, for no front end has a type for it; executed by the provider, so that none runs it.
+/// The beginning of a call of a tool: dynamic, for no front end has a type for it. Who runs it isn't known yet.
 pub(super) fn tool_input_start(id: &str, name: &str) -> Chunk {
     Chunk::ToolInputStart {
         tool_call_id: id.to_owned(),
         tool_name: name.to_owned(),
         input_encoding: None,
-        provider_executed: Some(true),
+        provider_executed: None,
         provider_metadata: None,
         tool_metadata: None,
         dynamic: Some(true),
@@ -46,12 +46,13 @@ pub(super) fn tool_input_delta(id: &str, delta: &str) -> Chunk {
     Chunk::ToolInputDelta { tool_call_id: id.to_owned(), input_text_delta: delta.to_owned() }
 }
 
-pub(super) fn tool_input_available(id: &str, name: &str, input: Value) -> Chunk {
+/// A whole call of a tool. Executed by the provider, no front end runs it.
+pub(super) fn tool_input_available(id: &str, name: &str, input: Value, provider_executed: Option<bool>) -> Chunk {
     Chunk::ToolInputAvailable {
         tool_call_id: id.to_owned(),
         tool_name: name.to_owned(),
         input,
-        provider_executed: Some(true),
+        provider_executed,
         provider_metadata: None,
         tool_metadata: None,
         dynamic: Some(true),

@@ -27,8 +27,10 @@ pub(super) struct Completion {
     words: Words,
     tools: Tools,
     sources: Sources,
-    usage: Option<Object>,
+    usage: usage::Sum,
     model: Option<String>,
+    /// Whether its reasoning has come as a text, which its details repeat.
+    has_reasoning: bool,
     /// The last reason to end that it gave.
     finish: Option<FinishReason>,
     /// Whether it has said more since.
@@ -62,8 +64,8 @@ impl Completion {
         let choice = choice(frame);
         self.recognised |= choice.is_some() || frame.contains_key("choices");
         self.note(frame, events);
-        if let Some(usage) = choice.and_then(|choice| choice.get("usage")).and_then(usage::read) {
-            self.usage = Some(usage);
+        if let Some(usage) = choice.and_then(|choice| choice.get("usage")) {
+            self.cost(usage, events);
         }
         let said = self::choice(read).and_then(message_of);
         self.recognised |= self.sources.of_completion(frame, choice, events);
@@ -74,7 +76,6 @@ impl Completion {
             None | Some("" | "null") => Ok(()),
             Some("error") => Err(AgentFailure::new(FailureKind::Reported(None), "finish reason error")),
             Some(reason) => {
-                self.tools.finish(events);
                 self.finished(finish_reason(reason));
                 Ok(())
             }
@@ -92,9 +93,12 @@ impl Completion {
     }
 
     /// It has said something to which its calls of tools were no end: it runs them itself.
-    fn resumes(&mut self) {
+    fn resumes(&mut self, events: &mut Events) {
         self.speaks();
-        self.finish = self.finish.filter(|reason| *reason != FinishReason::ToolCalls);
+        if self.finish == Some(FinishReason::ToolCalls) {
+            self.finish = None;
+            self.tools.resumed(events);
+        }
     }
 
     /// How much it has said.
@@ -117,10 +121,9 @@ impl Completion {
         if !self.recognised {
             return Err(AgentFailure::malformed("no frame of it is one of a chat completion"));
         }
-        self.tools.finish(events);
         self.sources.rest(events);
         self.words.end(events);
-        self.tell_usage(events);
+        self.tools.end(self.finish != Some(FinishReason::ToolCalls), events);
         events.finish(self.finish.unwrap_or(FinishReason::Stop));
         Ok(())
     }
@@ -129,20 +132,24 @@ impl Completion {
     pub(super) fn break_off(&mut self, events: &mut Events) {
         self.sources.rest(events);
         self.words.end(events);
-        self.tell_usage(events);
+        self.tools.resumed(events);
     }
 
-    /// Tells what it has cost so far, once.
-    fn tell_usage(&mut self, events: &mut Events) {
-        if let Some(usage) = self.usage.take() {
+    /// Tells what it has cost so far, at once: a stopped answer has cost that as well.
+    fn cost(&mut self, usage: &Value, events: &mut Events) {
+        if let Some(usage) = self.usage.note(usage) {
             events.usage(usage);
         }
     }
 
     /// The model and the usage, wherever they stand.
     fn note(&mut self, frame: &Object, events: &mut Events) {
-        if let Some(usage) = frame.get("usage").and_then(usage::read) {
-            self.usage = Some(usage);
+        if let Some(id) = frame.get("id").and_then(Value::as_str).filter(|id| !id.is_empty()) {
+            self.usage.completion(id);
+        }
+        let groq = || frame.get("x_groq").and_then(|more| more.get("usage"));
+        if let Some(usage) = frame.get("usage").filter(|usage| usage.is_object()).or_else(groq) {
+            self.cost(usage, events);
         }
         let model = frame.get("model").and_then(Value::as_str).filter(|model| !model.is_empty());
         if let Some(model) = model.filter(|_| self.model.is_none()) {
@@ -154,23 +161,40 @@ impl Completion {
     /// What a delta says, whose texts may end in half a surrogate pair, or a whole message.
     fn message(&mut self, message: &Object, events: &mut Events) {
         let text = |name: &str| message.get(name).map(|value| text_of(value, "text")).unwrap_or_default();
-        if message.get("role").is_some_and(|role| role == "tool") {
-            if let Some(id) = message.get("tool_call_id").and_then(Value::as_str) {
-                self.resumes();
-                self.tools.output(id, json::settled(&text("content")), events);
-            }
+        let id = message.get("tool_call_id").and_then(Value::as_str);
+        if message.get("role").is_some_and(|role| role == "tool" || role == "function") || id.is_some() {
+            self.speaks();
+            self.words.end(events);
+            self.tools.result(message, events);
+            // Its calls were no end of it, unless there are some that others are to run.
+            self.finish = self.finish.filter(|reason| *reason != FinishReason::ToolCalls || self.tools.wait());
             return;
         }
-        let reasoning = ["reasoning_content", "reasoning"].into_iter().map(text).find(|text| !text.is_empty());
-        let thinking = || message.get("content").map(|content| text_of(content, "thinking")).unwrap_or_default();
-        self.delta(Kind::Reasoning, &reasoning.unwrap_or_else(thinking), events);
+        let reasoning = self.reasoning(message);
+        self.delta(Kind::Reasoning, &reasoning, events);
         self.delta(Kind::Text, &text("content"), events);
         self.delta(Kind::Text, &text("refusal"), events);
-        for call in message.get("tool_calls").and_then(Value::as_array).into_iter().flatten() {
-            self.resumes();
-            self.words.end(events);
-            self.tools.call(call, events);
+        let calls = message
+            .get("tool_calls")
+            .filter(|calls| calls.is_object() || calls.as_array().is_some_and(|it| !it.is_empty()));
+        // What calls were before there could be several.
+        let call = || message.get("function_call").filter(|call| call.is_object());
+        if let Some(calls) = calls.or_else(call) {
+            self.speaks();
+            self.tools.pieces(calls, &mut self.words, events);
         }
+    }
+
+    /// What a delta says of its reasoning: services name it in many ways, and some in two ways at once.
+    fn reasoning(&mut self, message: &Object) -> String {
+        let text = |name: &str, kind: &str| message.get(name).map(|value| text_of(value, kind)).unwrap_or_default();
+        let plain = ["reasoning_content", "reasoning"].into_iter().map(|name| text(name, "text"));
+        let parts = ["thinking", "reasoning"].into_iter().map(|kind| text("content", kind));
+        if let Some(reasoning) = plain.chain(parts).find(|text| !text.is_empty()) {
+            self.has_reasoning = true;
+            return reasoning;
+        }
+        if self.has_reasoning { String::new() } else { details(message) }
     }
 
     /// Words of an answer or of the thoughts before it.
@@ -181,7 +205,7 @@ impl Completion {
         if piece.trim().is_empty() {
             self.speaks();
         } else {
-            self.resumes();
+            self.resumes(events);
         }
         match kind {
             Kind::Text => self.words.content(piece, events),
@@ -211,16 +235,29 @@ fn object<'a>(parent: &'a Object, name: &str) -> Option<&'a Object> {
 fn text_of(content: &Value, kind: &str) -> String {
     match content {
         Value::String(text) if kind == "text" => text.clone(),
-        Value::Array(parts) => parts
-            .iter()
-            .filter(|part| part["type"] == kind)
-            .map(|part| match &part[kind] {
-                Value::String(text) => text.clone(),
-                inner => text_of(inner, "text"),
-            })
-            .collect(),
+        Value::Array(parts) => parts.iter().map(|part| text_of(part, kind)).collect(),
+        Value::Object(part) => text_of_part(part, kind),
         _ => String::new(),
     }
+}
+
+fn text_of_part(part: &Object, kind: &str) -> String {
+    let member = |name: &str| part.get(name).unwrap_or(&Value::Null);
+    let is_kind = match member("type").as_str() {
+        Some("output_text") | None => kind == "text",
+        Some(name) => name == kind,
+    };
+    match (member(kind), member("text")) {
+        _ if !is_kind => String::new(),
+        (Value::String(text), _) | (Value::Null, Value::String(text)) => text.clone(),
+        (inner, _) => text_of(inner, "text"),
+    }
+}
+
+/// The reasoning that OpenRouter tells in detail: texts and summaries, some of them encrypted.
+fn details(message: &Object) -> String {
+    let details = message.get("reasoning_details").and_then(Value::as_array).into_iter().flatten();
+    details.filter_map(|detail| detail["text"].as_str().or_else(|| detail["summary"].as_str())).collect()
 }
 
 fn finish_reason(reason: &str) -> FinishReason {

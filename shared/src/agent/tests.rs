@@ -17,6 +17,7 @@
 
 mod limits;
 mod properties;
+mod tools;
 
 use serde_json::{Value, json};
 

@@ -29,7 +29,7 @@ async fn agent(stream: &Value) -> AgentServer {
 
 /// What a reader was streamed, in the words of a case.
 fn streamed(stream: &Stream) -> Value {
-    let mut shown = json!({"text": "", "reasoning": "", "tools": [], "sources": [], "status": null});
+    let mut shown = json!({"text": "", "reasoning": "", "tools": [], "sources": [], "providerExecuted": []});
     let (mut text, mut thoughts) = (String::new(), String::new());
     for frame in &stream.frames {
         let delta = frame["delta"].as_str().unwrap_or_default();
@@ -38,11 +38,19 @@ fn streamed(stream: &Stream) -> Value {
             "text-delta" => text.push_str(delta),
             "tool-input-available" => {
                 shown["tools"].as_array_mut().expect("tools").push(json!([frame["toolName"], frame["input"]]));
+                shown["providerExecuted"].as_array_mut().expect("flags").push(frame["providerExecuted"].clone());
             }
             "source-url" | "source-document" => {
                 shown["sources"].as_array_mut().expect("sources").push(frame["title"].clone());
             }
-            "finish" | "message-metadata" => shown["status"] = frame["messageMetadata"]["status"].clone(),
+            "finish" | "message-metadata" => {
+                for member in ["status", "usage", "finishReason"] {
+                    shown[member] = frame["messageMetadata"][member].clone();
+                }
+                if frame["type"] == "finish" {
+                    shown["finishReason"] = frame["finishReason"].clone();
+                }
+            }
             _ => {}
         }
     }
@@ -61,7 +69,9 @@ fn stored(message: &Value) -> Value {
         "reasoning": texts("reasoning"),
         "tools": of("dynamic-tool").iter().map(|part| json!([part["toolName"], part["input"]])).collect::<Vec<_>>(),
         "sources": sources.map(|source| source["title"].clone()).collect::<Vec<_>>(),
+        "providerExecuted": of("dynamic-tool").iter().map(|part| part["providerExecuted"].clone()).collect::<Vec<_>>(),
         "status": message["metadata"]["status"],
+        "usage": message["metadata"]["usage"],
     })
 }
 
