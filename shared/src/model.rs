@@ -3,6 +3,7 @@
 mod answer;
 mod conversation;
 mod data_url;
+mod extent;
 pub mod input;
 pub mod limits;
 mod message;
@@ -23,6 +24,7 @@ pub use conversation::{
     Conversation, ConversationFilter, ConversationPatch, CreatedConversation, IfMatch, Metadata, NewConversation, Title,
 };
 pub use data_url::DataUrl;
+pub(crate) use extent::{Extent, agents_json};
 pub use message::{Appended, Branch, Message, MessageFilter, Origin, Role, Status};
 pub use new_message::{NewMessage, NewMessages, Parent, Part};
 pub use new_turn::{Ask, Place, Question, Turn};

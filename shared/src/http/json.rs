@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Number, Value};
 
 use crate::error::{Fault, escape_pointer};
-use crate::model::limits;
+use crate::model::{Extent, limits};
 
 /// The body's value; a value with a fault in it stands in as null.
 ///
@@ -150,7 +150,7 @@ impl Reading<'_> {
 
     /// Whether there is room for all values in a text. They are counted before any is built.
     fn has_room_for(&mut self, raw: &RawValue) -> bool {
-        self.left = self.left.and_then(|left| left.checked_sub(count_of_values(raw.get())));
+        self.left = self.left.and_then(|left| left.checked_sub(Extent::of(raw.get()).values));
         self.left.is_some()
     }
 
@@ -190,22 +190,6 @@ impl Reading<'_> {
         let _ = serde_json::Deserializer::from_str(text).deserialize_map(visitor);
         Value::Object(members)
     }
-}
-
-/// How many values a text has: itself, what is behind a comma, and what is first in an object or array. An empty one counts as if
-/// it had one.
-fn count_of_values(text: &str) -> usize {
-    let (mut count, mut in_text, mut escaped) = (1, false, false);
-    for byte in text.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_text => escaped = true,
-            b'"' => in_text = !in_text,
-            b',' | b'[' | b'{' if !in_text => count += 1,
-            _ => {}
-        }
-    }
-    count
 }
 
 /// A text. Half a surrogate pair in it becomes U+FFFD.

@@ -56,6 +56,15 @@ pub const TOKEN_BYTES: usize = 8 * 1024;
 pub const ANSWER_BYTES: usize = PARTS_BYTES;
 /// The most bytes of one event of an agent's stream. Some put all that they retrieved into one.
 pub const AGENT_EVENT_BYTES: usize = 2 * 1024 * 1024;
+/// The most values of one event of an agent's stream: each object's member and each array's item counts, at any depth. That is
+/// room for the embeddings of what it retrieved.
+pub const AGENT_EVENT_VALUES: usize = 100_000;
+/// The most objects and arrays among these, each of which takes many times the memory that a number does.
+pub const AGENT_EVENT_CONTAINERS: usize = 20_000;
+/// The deepest nesting of arrays and objects in what an agent says: a front end sends it back five levels deeper.
+pub const AGENT_DEPTH: usize = DEPTH - 5;
+/// The first depth that is too deep.
+pub(crate) const AGENT_TOO_DEEP: usize = AGENT_DEPTH + 1;
 /// The most bytes of an agent's stream, all that isn't kept of it included.
 pub const AGENT_STREAM_BYTES: usize = 64 * 1024 * 1024;
 /// The most sources of an answer; further ones are left out.

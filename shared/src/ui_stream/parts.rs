@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::model::agents_json;
 use crate::ui_stream::Chunk;
 use crate::ui_stream::field::{BadChunk, InputEncoding, ProviderMetadata};
 
@@ -144,7 +145,7 @@ impl OpenParts {
     fn complete_input(&mut self, id: &str) -> Option<Chunk> {
         let call = self.current_call(id)?;
         let text = call.input.take()?;
-        let input = if call.plain { None } else { serde_json::from_str(&text).ok() };
+        let input = if call.plain { None } else { agents_json(&text) };
         Some(Chunk::ToolInputAvailable {
             tool_call_id: id.to_owned(),
             tool_name: call.tool_name.clone(),

@@ -86,25 +86,52 @@ fn holds(name: &str, expected: &Value, shown: &Value) {
 
 #[tokio::test]
 async fn what_openai_agents_stream_is_shown_and_kept() {
-    all_hold(OPENAI, AgentProtocol::OpenAi).await;
+    all_hold(&read(OPENAI), AgentProtocol::OpenAi).await;
 }
 
 #[tokio::test]
 async fn what_agents_of_the_sdks_protocol_stream_is_shown_and_kept() {
-    all_hold(UI, AgentProtocol::UiMessageStream).await;
+    all_hold(&read(UI), AgentProtocol::UiMessageStream).await;
 }
 
 #[tokio::test]
 async fn the_nth_source_that_an_agent_tells_is_the_nth_that_is_shown_and_kept() {
-    all_hold(SOURCES, AgentProtocol::OpenAi).await;
+    all_hold(&read(SOURCES), AgentProtocol::OpenAi).await;
 }
 
-async fn all_hold(cases: &str, protocol: AgentProtocol) {
+#[tokio::test]
+async fn what_is_around_an_event_of_too_many_values_is_shown_and_kept() {
+    let many = |item: &str| format!("[{}]", vec![item; 1_900_000 / (item.len() + 1)].join(","));
+    let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    let odd = [many("[]"), many("{\"a\":{}}"), many("0"), nested(100), nested(100_000)];
+    let expect =
+        json!({"text": "Twenty days.", "tools": [], "sources": [], "status": "complete", "finishReason": "stop"});
+    let cases = odd.iter().enumerate().map(|(n, odd)| {
+        let said = |text: &str| json!({"choices": [{"delta": {"content": text}}]});
+        let odd = format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"lost\"}}}}],\"sources\":{odd}}}\n\n");
+        let stream = json!([said("Twenty "), odd, said("days."), "data: [DONE]\n\n"]);
+        json!({"name": format!("odd {n}"), "stream": stream, "expect": expect})
+    });
+    all_hold(&cases.collect::<Vec<_>>(), AgentProtocol::OpenAi).await;
+    let cases = odd.iter().enumerate().map(|(n, odd)| {
+        let said = |text: &str| json!({"type": "text-delta", "id": "t", "delta": text});
+        let odd = format!("data: {{\"type\":\"data-x\",\"data\":{odd}}}\n\n");
+        let stream = json!([said("Twenty "), odd, said("days."), {"type": "finish", "finishReason": "stop"}]);
+        json!({"name": format!("odd part {n}"), "stream": stream, "expect": expect})
+    });
+    all_hold(&cases.collect::<Vec<_>>(), AgentProtocol::UiMessageStream).await;
+}
+
+fn read(cases: &str) -> Vec<Value> {
+    serde_json::from_str(cases).expect("cases")
+}
+
+async fn all_hold(cases: &[Value], protocol: AgentProtocol) {
     let api = Api::new().await;
     let token = token().await;
     let mut settings = config(&api.database.app_url);
     let verifier = Verifier::new(&settings.auth, Clock::system()).expect("a verifier");
-    for case in serde_json::from_str::<Vec<Value>>(cases).expect("cases") {
+    for case in cases {
         let name = case["name"].as_str().expect("a name");
         let agent = agent(&case["stream"]).await;
         settings.agent = Some(AgentConfig { protocol, ..AgentConfig::at(agent.url()) });

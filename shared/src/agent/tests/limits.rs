@@ -39,6 +39,53 @@ fn an_event_and_a_document_have_a_limit() {
 }
 
 #[test]
+fn an_event_of_too_many_values_or_too_deep_is_left_out_alone() {
+    let many = |item: &str, bytes: usize| format!("[{}]", vec![item; bytes / (item.len() + 1)].join(","));
+    let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    let large = limits::AGENT_EVENT_BYTES - 1000;
+    for odd in [
+        many("[]", large),
+        many("{\"a\":{}}", large),
+        many("{\"\":0}", large),
+        many("0", large),
+        many("1e400", large),
+        nested(limits::AGENT_DEPTH),
+        nested(100_000),
+    ] {
+        let shape = &odd[..10];
+        let frame = format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"lost\"}}}}],\"sources\":{odd}}}\n\n");
+        let read = completion(&(delta("Twenty ") + &frame + &delta("days.") + "data: [DONE]\n\n"));
+        let words: String = read.iter().filter_map(|event| event["delta"].as_str()).collect();
+        assert_eq!((words.as_str(), read.last().unwrap()), ("Twenty days.", &json!({"finish": "stop"})), "{shape}");
+        assert_eq!(sources(&read).len(), 0, "{shape}");
+
+        let part = format!("data: {{\"type\":\"data-x\",\"data\":{odd}}}\n\n");
+        let words = "data: {\"type\":\"text-delta\",\"id\":\"t\",\"delta\":\"Twenty\"}\n\n";
+        let read = passage(&(part + words + "data: [DONE]\n\n"));
+        assert!(read.iter().all(|event| event["type"] != "data-x"), "{shape}");
+        assert_eq!(read.last().unwrap(), &json!({"finish": "stop"}), "{shape}");
+
+        // Alone it is no answer.
+        let whole = format!("{{\"choices\":[{{\"message\":{{\"content\":\"Twenty\"}}}}],\"sources\":{odd}}}");
+        let read = completion(&whole);
+        assert!(failure(&read).starts_with("the agent failed: too large: an event "), "{shape}: {read:?}");
+        assert_eq!(read.len(), 1, "{shape}");
+    }
+    // Arguments stay the text that they are.
+    for (odd, is_text) in [(many("[]", 300_000), true), (nested(limits::AGENT_DEPTH + 1), true), (many("[]", 9), false)]
+    {
+        let call = json!([{"id": "c", "function": {"name": "search", "arguments": odd}}]);
+        let read = completion(&json!({"choices": [{"message": {"tool_calls": call}}]}).to_string());
+        let input = read.iter().find(|event| event["type"] == "tool-input-available").map(|event| &event["input"]);
+        assert_eq!(input.map(Value::is_string), Some(is_text), "{}", &odd[..9]);
+    }
+    // What agents retrieve may come with its embeddings.
+    let source = json!({"url": "https://example.com/", "embedding": vec![0.5; 3072]});
+    let found: Vec<Value> = (0..30).map(|_| source.clone()).collect();
+    assert_eq!(sources(&searched(&found)).len(), 30);
+}
+
+#[test]
 fn calls_of_tools_have_a_limit() {
     let call = |i: usize| json!({"index": i, "id": format!("c{i}"), "function": {"name": "search", "arguments": "{}"}});
     let calls: Vec<Value> = (0..limits::PARTS + 5).map(call).collect();

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use super::{object, pick};
+use crate::model::agents_json;
 use crate::ui_stream::Chunk;
 
 type Object = Map<String, Value>;
@@ -88,8 +89,8 @@ impl Tools {
                 continue;
             }
             let is_text = part.get("inputEncoding").is_some_and(|encoding| encoding == "text");
-            let input = if is_text { Some(json!(text)) } else { serde_json::from_str(&text).ok() };
-            part.extend(input.map(|input: Value| ("input".to_owned(), input)));
+            let input = if is_text { Some(json!(text)) } else { agents_json(&text) };
+            part.extend(input.map(|input| ("input".to_owned(), input)));
             part.insert("rawInput".into(), text.into());
         }
     }
