@@ -12,6 +12,7 @@ mod outcomes;
 mod places;
 mod quotas;
 mod replays;
+mod sources;
 mod starts;
 mod stops;
 mod titles;

@@ -66,6 +66,15 @@ impl AnswerStream {
         }
     }
 
+    /// The events of what has come so far, where nothing more is wanted: also of what waited for something that belongs to it.
+    pub fn break_off(&mut self) -> impl Iterator<Item = AgentEvent> + '_ {
+        self.reading.break_off();
+        std::iter::from_fn(|| match self.reading.take() {
+            Next::Event(event) => Some(event),
+            Next::Failure(_) | Next::Bytes | Next::End => None,
+        })
+    }
+
     fn read(&mut self, bytes: &[u8]) {
         self.reading.read(bytes);
         let now = Instant::now();

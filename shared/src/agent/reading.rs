@@ -246,16 +246,28 @@ impl Reading {
         }
     }
 
+    /// Nothing more is wanted of it. What came before is told, also what was held back.
+    pub(super) fn break_off(&mut self) {
+        if matches!(self.state, State::Open) {
+            self.tell_the_rest();
+            self.state = State::Ended;
+        }
+    }
+
+    fn tell_the_rest(&mut self) {
+        match &mut self.dialect {
+            Dialect::Completion(completion) => completion.break_off(&mut self.events),
+            Dialect::Passage(passage) => passage.tell_usage(&mut self.events),
+        }
+    }
+
     /// Nothing more comes, or nothing more can be read. That breaks no answer which has said why it ended.
     pub(super) fn fail(&mut self, failure: AgentFailure) {
         if self.may_end() && !self.events.is_too_large() {
             self.events.odd("a failure after the end");
             return self.end();
         }
-        match &mut self.dialect {
-            Dialect::Completion(completion) => completion.break_off(&mut self.events),
-            Dialect::Passage(passage) => passage.tell_usage(&mut self.events),
-        }
+        self.tell_the_rest();
         // Where all of it was rubbish, that is why there is nothing.
         let nothing = !self.events.gave_something() && *failure.kind() == FailureKind::Cut;
         let failure = self.unread.take().filter(|_| nothing).unwrap_or(failure);

@@ -23,6 +23,14 @@ impl Answering {
     }
 }
 
+/// What an agent has said that wasn't told yet, where its answer is over before it said so.
+pub(super) fn rest(answering: Answering) -> Vec<AgentEvent> {
+    match answering {
+        Answering::Asking(_) => Vec::new(),
+        Answering::Streaming(mut stream) => stream.break_off().collect(),
+    }
+}
+
 /// Whether a frame is a word, a thought or a call.
 pub(super) fn is_word(chunk: &Chunk) -> bool {
     match chunk {

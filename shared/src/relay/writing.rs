@@ -8,7 +8,7 @@ use futures_util::future::{BoxFuture, OptionFuture};
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-use super::answering::{Answering, is_word};
+use super::answering::{Answering, is_word, rest};
 use super::outbox::{Outbox, added_bytes};
 use super::outcome::{Outcome, error};
 use super::reader::Reader;
@@ -121,7 +121,12 @@ impl Writing {
         );
         let outcome = self.relay(&mut answering, deadline.stop()).await;
         // What the agent still has to say costs: the connection ends before anything else is done.
-        drop(answering);
+        let rest = rest(answering);
+        if matches!(outcome, Outcome::Stopped | Outcome::OutOfTime) {
+            for event in rest {
+                self.take(event);
+            }
+        }
         self.end(outcome, deadline.end()).await;
     }
 
