@@ -2,6 +2,7 @@
 
 use futures_util::future::BoxFuture;
 
+use super::outcome::Outcome;
 use crate::agent::{AgentEvent, AgentFailure, AnswerStream};
 use crate::ui_stream::Chunk;
 
@@ -23,12 +24,13 @@ impl Answering {
     }
 }
 
-/// What an agent has said that wasn't told yet, where its answer is over before it said so.
-pub(super) fn rest(answering: Answering) -> Vec<AgentEvent> {
-    match answering {
-        Answering::Asking(_) => Vec::new(),
-        Answering::Streaming(mut stream) => stream.break_off().collect(),
-    }
+/// What an agent has said that wasn't told yet, where its answer ends before it said so.
+pub(super) fn rest(answering: Answering, outcome: &Outcome) -> impl Iterator<Item = AgentEvent> {
+    let rest: Vec<AgentEvent> = match (answering, outcome) {
+        (Answering::Streaming(mut stream), Outcome::Stopped | Outcome::OutOfTime) => stream.break_off().collect(),
+        _ => Vec::new(),
+    };
+    rest.into_iter()
 }
 
 /// Whether a frame is a word, a thought or a call.

@@ -121,12 +121,7 @@ impl Writing {
         );
         let outcome = self.relay(&mut answering, deadline.stop()).await;
         // What the agent still has to say costs: the connection ends before anything else is done.
-        let rest = rest(answering);
-        if matches!(outcome, Outcome::Stopped | Outcome::OutOfTime) {
-            for event in rest {
-                self.take(event);
-            }
-        }
+        rest(answering, &outcome).for_each(|event| self.take(event));
         self.end(outcome, deadline.end()).await;
     }
 
