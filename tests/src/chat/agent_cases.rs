@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use shared::auth::Verifier;
 use shared::clock::Clock;
 use shared::config::{AgentConfig, AgentProtocol};
+use shared::ui_stream::{Assembler, Chunk};
 
 use crate::agent::agent_server::{AgentServer, Step};
 use crate::support::api::{Api, User, config, router_with, token};
@@ -150,5 +151,46 @@ async fn all_hold(cases: &[Value], protocol: AgentProtocol) {
         holds(name, &case["expect"], &json!({"sources": titles}));
         let shown = page.body.to_string();
         assert!(!shown.contains("script:") && !shown.contains("data:text"), "{name}: {shown}");
+    }
+}
+
+/// A research agent may call its tools thousands of times in one answer.
+#[tokio::test]
+async fn thousands_of_calls_are_shown_stored_and_replayed() {
+    const CALLS: usize = 5_000;
+    let api = Api::new().await;
+    let calls = (0..CALLS).flat_map(|n| {
+        let id = format!("c{n}");
+        [
+            json!({"type": "tool-input-available", "toolCallId": id, "toolName": "look", "input": {}}),
+            json!({"type": "tool-output-available", "toolCallId": id, "output": n}),
+        ]
+    });
+    let end = json!({"type": "finish", "finishReason": "stop"});
+    let stream: Vec<Value> = calls.chain([end]).collect();
+    let agent = agent(&stream.into()).await;
+    let mut settings = config(&api.database.app_url);
+    let verifier = Verifier::new(&settings.auth, Clock::system()).expect("a verifier");
+    settings.agent = Some(AgentConfig { protocol: AgentProtocol::UiMessageStream, ..AgentConfig::at(agent.url()) });
+    let user = User { router: router_with(settings, verifier), token: token().await };
+    let stream = user.chat(&question("c", "q", "Look everywhere.", "")).await.expect(StatusCode::OK).rest().await;
+    let replay = user.resume("c").await.expect(StatusCode::OK).rest().await;
+    let page = user.get("/v1/chat/c").await;
+    page.expect(StatusCode::OK);
+    let history = user.get("/v1/conversations/c/messages").await;
+    let stored = &page.body["data"][1]["parts"];
+    assert_eq!(stored, &history.body["data"][1]["parts"]);
+    for stream in [&stream, &replay] {
+        assert_eq!(stream.terminal()["type"], "finish");
+        let mut assembler = Assembler::default();
+        for frame in &stream.frames {
+            assembler.push(&Chunk::parse(frame.clone()).expect("a frame"));
+        }
+        assert_eq!(&json!(assembler.finish().parts), stored);
+    }
+    let parts = stored.as_array().expect("parts");
+    assert_eq!(parts.len(), CALLS);
+    for (n, part) in parts.iter().enumerate() {
+        assert_eq!((&part["toolCallId"], &part["output"]), (&json!(format!("c{n}")), &json!(n)));
     }
 }

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use serde_json::json;
 use shared::db::Swept;
 use shared::model::{Status, TurnStart};
 
 use crate::support::content::someone;
-use crate::support::database::{Database, on_every_database};
+use crate::support::database::{Database, on_every_database, on_every_version};
 use crate::support::turns::{answer, begun, chunk, dead, frames, rules, shown, submit, turn_of};
 
 const REPLAY: Duration = Duration::from_mins(1);
@@ -19,6 +20,7 @@ on_every_database!(
     a_chunk_that_cannot_be_read_keeps_nobody_waiting
 );
 on_every_database!(on threads: sweeps_at_once_share_the_work);
+on_every_version!(many_large_dead_runs_are_ended_little_by_little);
 
 async fn everybodys_dead_runs_are_ended_and_old_chunks_dropped(database: Database) {
     let db = database.db();
@@ -123,4 +125,61 @@ async fn a_chunk_that_cannot_be_read_keeps_nobody_waiting(database: Database) {
     assert_eq!(followed.ended, Some(Status::Incomplete));
     assert_eq!(shown(user, "c").await[1].content, "Half an");
     turn_of(user, &submit("c", "next", "Still there?"), "Yes.").await;
+}
+
+/// How many dead runs, and how many of them one sweep ends.
+const MANY: usize = 40;
+const SHARE: u16 = 12;
+
+async fn many_large_dead_runs_are_ended_little_by_little(database: Database) {
+    let db = database.db_of(2);
+    let (caller, neighbour) = (someone(), someone());
+    let user = db.as_user(&caller);
+    for n in 0..MANY {
+        let run = begun(user.start_turn(&submit(&format!("c{n}"), "q", "?"), &rules()).await).run;
+        let text = format!("{n} {}", "word ".repeat(20_000));
+        let chunks: Vec<_> = (0..9)
+            .map(|i| {
+                let id = i.to_string();
+                chunk(
+                    i,
+                    [
+                        json!({"type": "text-start", "id": id}),
+                        json!({"type": "text-delta", "id": id, "delta": text}),
+                        json!({"type": "text-end", "id": id}),
+                        json!({"type": "data-x", "data": i}),
+                    ],
+                )
+            })
+            .collect();
+        for (i, chunk) in chunks.chunks(3).enumerate() {
+            let lease = if i == 2 { Duration::ZERO } else { rules().lease };
+            user.append_chunks(run, chunk, lease).await.unwrap();
+        }
+    }
+    let mut ended = Vec::new();
+    loop {
+        // Beside it somebody else asks, and so does the same user.
+        let (theirs, own) =
+            (submit(&format!("n{}", ended.len()), "q", "?"), submit(&format!("o{}", ended.len()), "q", "?"));
+        let (swept, _, _) = tokio::join!(
+            db.sweep(SHARE, REPLAY),
+            turn_of(db.as_user(&neighbour), &theirs, "Yes."),
+            turn_of(user, &own, "Yes."),
+        );
+        match swept.unwrap().runs {
+            0 => break,
+            runs => ended.push(runs),
+        }
+    }
+    assert_eq!(ended.iter().sum::<u64>(), MANY as u64, "{ended:?}");
+    assert!(ended.iter().all(|runs| *runs <= u64::from(SHARE)), "{ended:?}");
+    let due = "select count(*) from messages where role = 'assistant' and (status <> 'incomplete' or size < 900000)
+        and conversation_id in (select id from conversations where client_id like 'c%')";
+    assert_eq!(database.superuser().await.query_one(due, &[]).await.unwrap().get::<_, i64>(0), 0);
+    for n in [0, MANY - 1] {
+        let answer = shown(user, &format!("c{n}")).await.pop().unwrap();
+        assert_eq!(answer.status, Status::Incomplete);
+        assert!(answer.content.starts_with(&format!("{n} word ")) && answer.content.len() > 900_000);
+    }
 }
