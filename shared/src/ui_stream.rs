@@ -2,8 +2,8 @@
 //!
 //! A stream is a series of server-sent events whose data are JSON objects, the frames. [`Chunk`] is one frame, typed. The
 //! SDK's own reader is unforgiving: a frame of an unknown type, a null where a field may be absent, a delta of a part that
-//! never began, each ends the front end's stream. So nothing is passed on that wasn't read as a `Chunk`, and what is read
-//! is what version 6 of the SDK knows, since version 7 understands all of that, too.
+//! never began, each ends the front end's stream. So nothing is passed on that wasn't read as a `Chunk`, and of that what
+//! version 6 of the SDK knows, since version 7 understands all of it, too. What version 7 alone knows is part of the message.
 //! <https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol>
 
 mod assembler;
@@ -24,7 +24,7 @@ use crate::model::ChatMessage;
 
 pub use assembler::{Assembled, Assembler};
 pub use chunk::Chunk;
-pub use field::{BadChunk, FinishReason, InputEncoding, ProviderMetadata};
+pub use field::{BadChunk, Citations, FinishReason, Flag, InputEncoding, ProviderMetadata, SteeringParts};
 pub use message::{
     COMPUTED, UiBranchMessage, UiBranches, UiMessage, UiRole, finish_metadata, note_completed, note_finish_reason,
     note_sources_left_out, start_metadata, turn_metadata,

@@ -16,3 +16,4 @@ mod sources;
 mod starts;
 mod stops;
 mod titles;
+mod version_7;

@@ -13,7 +13,7 @@ pub(super) fn text_delta(id: &str, delta: String) -> Chunk {
 }
 
 pub(super) fn text_end(id: String) -> Chunk {
-    Chunk::TextEnd { id, provider_metadata: None }
+    Chunk::TextEnd { id, citations: None, provider_metadata: None }
 }
 
 pub(super) fn reasoning_start(id: &str) -> Chunk {
@@ -95,6 +95,9 @@ pub(super) fn has_content(chunk: &Chunk) -> bool {
         Chunk::TextDelta { delta, .. } | Chunk::ReasoningDelta { delta, .. } => !delta.is_empty(),
         Chunk::StartStep
         | Chunk::FinishStep
+        | Chunk::ResetStep
+        | Chunk::Custom { .. }
+        | Chunk::SteeringMessage { .. }
         | Chunk::TextStart { .. }
         | Chunk::TextEnd { .. }
         | Chunk::ReasoningStart { .. }

@@ -19,6 +19,7 @@ use told::{Key, Told};
 use web::Web;
 
 pub(super) use candidate::size_of;
+pub(super) use links::is_good as is_good_link;
 
 type Object = Map<String, Value>;
 
@@ -37,11 +38,44 @@ pub(super) struct Sources {
     number: usize,
     bytes: usize,
     left_out: usize,
+    step: Step,
     /// Links and results that are kept back until it is clear that nothing richer comes.
     web: Web,
 }
 
+/// What the parts of the AI SDK have told in the current step, which may be taken back.
+#[derive(Debug, Default)]
+struct Step {
+    seen: Vec<String>,
+    ids: Vec<String>,
+    /// What was counted when it began.
+    number: usize,
+    bytes: usize,
+    left_out: usize,
+}
+
 impl Sources {
+    /// A step of the AI SDK begins.
+    pub(super) fn begin_step(&mut self) {
+        let Self { number, bytes, left_out, .. } = *self;
+        self.step = Step { number, bytes, left_out, ..Step::default() };
+    }
+
+    /// What was told since the step began was never told.
+    pub(super) fn take_back(&mut self, events: &mut Events) {
+        for key in std::mem::take(&mut self.step.seen) {
+            self.seen.remove(&key);
+        }
+        for id in std::mem::take(&mut self.step.ids) {
+            self.ids.remove(&id);
+        }
+        (self.number, self.bytes) = (self.step.number, self.step.bytes);
+        if self.left_out != self.step.left_out {
+            self.left_out = self.step.left_out;
+            events.sources_left_out(self.left_out);
+        }
+    }
+
     /// Tells the new sources in a frame of an OpenAI-compatible stream; whether it speaks of any.
     pub(super) fn of_completion(&mut self, frame: &Object, choice: Option<&Object>, events: &mut Events) -> bool {
         let places = shapes::places(frame, choice);
@@ -77,9 +111,10 @@ impl Sources {
         let key = id
             .as_ref()
             .map_or_else(content, |id| format!("{id}\0{}", url.as_ref().or(title.as_ref()).map_or("", |it| it)));
-        if !self.seen.insert(key) {
+        if !self.seen.insert(key.clone()) {
             return;
         }
+        self.step.seen.push(key);
         let id = id.filter(|id| !self.ids.contains(id)).unwrap_or_else(|| self.next_id());
         let title = title.or_else(|| url.as_deref().and_then(links::host)).unwrap_or_else(|| self.unnamed());
         source.insert("title".into(), cut(&title, limits::SOURCE_TITLE_CHARS).into());
@@ -152,6 +187,7 @@ impl Sources {
         self.bytes += size;
         if let Some(id) = source.get("id").and_then(Value::as_str) {
             self.ids.insert(id.to_owned());
+            self.step.ids.push(id.to_owned());
         }
         events.source(source);
     }

@@ -8,10 +8,10 @@ use super::events::Events;
 use super::failure::{AgentFailure, FailureKind};
 use super::frames;
 use super::json;
-use super::sources::Sources;
+use super::sources::{Sources, is_good_link};
 use super::usage;
 use crate::model::cut;
-use crate::ui_stream::{BadChunk, Chunk, FinishReason, OpenParts};
+use crate::ui_stream::{BadChunk, Chunk, Citations, FinishReason, OpenParts, SteeringParts};
 
 /// The most characters of a failure's words that a reader is shown.
 const REPORT_CHARS: usize = 500;
@@ -32,7 +32,8 @@ impl Passage {
     pub(super) fn frame(&mut self, frame: &Map<String, Value>, events: &mut Events) -> Result<bool, AgentFailure> {
         let mut frame = frame.clone();
         self.join_halves(&mut frame, events);
-        let Some(chunk) = read(&mut frame, events) else { return Ok(false) };
+        let Some(mut chunk) = read(&mut frame, events) else { return Ok(false) };
+        leave_links_out(&mut chunk, events);
         let (kind, frame) = (frame.get("type").and_then(Value::as_str).unwrap_or_default(), &frame);
         match kind {
             // Who the answer is and what is said of it is for us to say; what it cost, for the agent.
@@ -40,7 +41,7 @@ impl Passage {
             // The frame that tells which conversation it is: ours alone.
             "data-conversation" => {}
             "source-url" | "source-document" => self.sources.of_part(frame, events),
-            "file" if !is_harmless(frame) => events.odd("a file with a link of a forbidden scheme"),
+            "file" | "reasoning-file" if !is_harmless(frame) => events.odd(FORBIDDEN_LINK),
             "finish" => {
                 self.note(frame, events);
                 self.end(frame.get("finishReason").and_then(Value::as_str), events);
@@ -63,6 +64,14 @@ impl Passage {
         // Some agents end a step and leave it at that.
         for end in self.parts.close_before(&chunk) {
             events.chunk(end);
+        }
+        match &chunk {
+            Chunk::StartStep => self.sources.begin_step(),
+            Chunk::ResetStep => {
+                self.sources.take_back(events);
+                self.halves.clear();
+            }
+            _ => {}
         }
         if self.parts.observe(&chunk).is_ok() {
             return events.chunk(chunk);
@@ -150,6 +159,31 @@ fn read(frame: &mut Map<String, Value>, events: &mut Events) -> Option<Chunk> {
                 return None;
             }
         }
+    }
+}
+
+/// The kind under which the log is told of such a link.
+const FORBIDDEN_LINK: &str = "a file with a link of a forbidden scheme";
+
+/// Leaves out what a frame has beside it that leads where it mayn't: files of a user's message, citations.
+fn leave_links_out(chunk: &mut Chunk, events: &mut Events) {
+    match chunk {
+        Chunk::SteeringMessage { parts: SteeringParts(parts), .. } => parts.retain(|part| {
+            let is_good = is_harmless(part);
+            if !is_good {
+                events.odd(FORBIDDEN_LINK);
+            }
+            is_good
+        }),
+        Chunk::TextEnd { citations: Some(Citations(citations)), .. } => citations.retain(|citation| {
+            let url = citation.get("source").and_then(|source| source.get("url")).and_then(Value::as_str);
+            let is_good = url.is_none_or(is_good_link);
+            if !is_good {
+                events.odd("a citation with a link that leads nowhere in the web");
+            }
+            is_good
+        }),
+        _ => {}
     }
 }
 

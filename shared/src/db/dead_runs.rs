@@ -133,10 +133,16 @@ impl Db {
 fn assemble(chunks: Vec<RunChunk>) -> FinishedAnswer {
     let (mut assembler, mut sources) = (Assembler::default(), Vec::new());
     for chunk in chunks {
+        let mut told = chunk.sources.into_iter();
         for frame in chunk.frames.into_iter().filter_map(|frame| Chunk::parse(frame).ok()) {
             assembler.push(&frame);
+            match frame {
+                Chunk::SourceUrl { .. } | Chunk::SourceDocument { .. } => sources.extend(told.next()),
+                Chunk::ResetStep => sources.truncate(assembler.sources()),
+                _ => {}
+            }
         }
-        sources.extend(chunk.sources);
+        sources.extend(told);
     }
     assembler.finish().into_answer(sources, &[])
 }

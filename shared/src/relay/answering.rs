@@ -40,3 +40,9 @@ pub(super) fn is_word(chunk: &Chunk) -> bool {
         chunk => chunk.kind().starts_with("tool-"),
     }
 }
+
+/// Whether a frame gives a reader anything: also data and files.
+pub(super) fn is_content(chunk: &Chunk) -> bool {
+    is_word(chunk)
+        || matches!(chunk, Chunk::File { .. } | Chunk::ReasoningFile { .. } | Chunk::Data { transient: false, .. })
+}

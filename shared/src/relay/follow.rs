@@ -137,7 +137,9 @@ impl Following {
             }
         }
         let _ = self.open.observe(&chunk);
-        bytes.extend_from_slice(&ui_stream::frame(&chunk));
+        if chunk.is_read_by_version_6() {
+            bytes.extend_from_slice(&ui_stream::frame(&chunk));
+        }
     }
 
     fn end(&mut self, text: &'static str) -> Bytes {

@@ -29,9 +29,9 @@ impl Outcome {
     /// How far the answer has come.
     pub(super) fn status(&self) -> Status {
         match self {
-            Self::Finished(FinishReason::Length | FinishReason::Error) | Self::OutOfTime | Self::Superseded => {
-                Status::Incomplete
-            }
+            Self::Finished(FinishReason::Length | FinishReason::Error | FinishReason::Interrupted)
+            | Self::OutOfTime
+            | Self::Superseded => Status::Incomplete,
             Self::Finished(_) => Status::Complete,
             Self::Stopped => Status::Stopped,
             Self::Failed(failure) if is_cut(failure) => Status::Incomplete,
@@ -52,7 +52,10 @@ impl Outcome {
 
     /// Whether something went wrong. A model that comes to its limit of tokens does what it was told.
     fn is_failure(&self) -> bool {
-        matches!(self, Self::Finished(FinishReason::Error) | Self::OutOfTime | Self::Failed(_))
+        matches!(
+            self,
+            Self::Finished(FinishReason::Error | FinishReason::Interrupted) | Self::OutOfTime | Self::Failed(_)
+        )
     }
 
     /// The last frame of the stream. A clean end of the connection without one would pass for success.

@@ -8,7 +8,7 @@ use futures_util::future::{BoxFuture, OptionFuture};
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-use super::answering::{Answering, is_word, rest};
+use super::answering::{Answering, is_content, is_word, rest};
 use super::outbox::{Outbox, added_bytes};
 use super::outcome::{Outcome, error};
 use super::reader::Reader;
@@ -166,19 +166,13 @@ impl Writing {
         }
     }
 
-    /// Takes note of the first word, thought or call, and of whether there is anything at all.
-    fn note(&mut self, chunk: &Chunk) {
-        self.has_content |=
-            is_word(chunk) || matches!(chunk, Chunk::File { .. } | Chunk::Data { transient: false, .. });
-        if is_word(chunk) {
-            self.first_word.get_or_insert_with(Instant::now);
-        }
-    }
-
     fn take(&mut self, event: AgentEvent) {
         match event {
             AgentEvent::Chunk(chunk) => {
-                self.note(&chunk);
+                self.has_content |= is_content(&chunk);
+                if is_word(&chunk) {
+                    self.first_word.get_or_insert_with(Instant::now);
+                }
                 self.send(&chunk);
             }
             AgentEvent::Source { chunk, source } => {
@@ -199,9 +193,13 @@ impl Writing {
         // The agent's side has judged the order already.
         let _ = self.open.observe(chunk);
         self.assembler.push(chunk);
+        // Those of a step that was taken back are gone with it.
+        self.sources.truncate(self.assembler.sources());
         let bytes = ui_stream::frame(chunk);
         self.outbox.push(chunk, added_bytes(chunk, bytes.len()), Instant::now());
-        self.say(bytes);
+        if chunk.is_read_by_version_6() {
+            self.say(bytes);
+        }
     }
 
     /// Tells the reader alone.

@@ -27,6 +27,8 @@ pub struct Assembler {
     /// The places of data with an id, by type and id.
     data: HashMap<(String, String), usize>,
     tools: Tools,
+    /// How many sources are parts.
+    sources: usize,
     metadata: Object,
 }
 
@@ -55,10 +57,12 @@ impl Assembler {
                         assembler.data.insert((kind.to_owned(), id.to_owned()), place);
                     }
                 }
-                Some(kind) if text("toolCallId").is_some() => {
-                    assembler.tools.note(text("toolCallId").unwrap_or_default(), place, kind == "dynamic-tool");
+                Some("source-url" | "source-document") => assembler.sources += 1,
+                _ => {
+                    if let Some(id) = text("toolCallId") {
+                        assembler.tools.note(id, place, part);
+                    }
                 }
-                _ => {}
             }
         }
         Self { parts, ..assembler }
@@ -85,7 +89,11 @@ impl Assembler {
                 let place = self.reasonings.remove(id);
                 self.end(place, chunk);
             }
-            Chunk::SourceUrl { .. } | Chunk::SourceDocument { .. } | Chunk::File { .. } => {
+            Chunk::SourceUrl { .. } | Chunk::SourceDocument { .. } => {
+                self.sources += 1;
+                self.parts.push(object(chunk));
+            }
+            Chunk::File { .. } | Chunk::ReasoningFile { .. } | Chunk::Custom { .. } | Chunk::SteeringMessage { .. } => {
                 self.parts.push(object(chunk));
             }
             Chunk::Data { kind, id, data, transient: false } => {
@@ -105,6 +113,7 @@ impl Assembler {
                 self.texts.clear();
                 self.reasonings.clear();
             }
+            Chunk::ResetStep => self.take_back(),
             Chunk::Start { message_metadata, .. } | Chunk::Finish { message_metadata, .. } => {
                 if let Some(metadata) = message_metadata {
                     merge_patch(&mut self.metadata, metadata);
@@ -116,6 +125,12 @@ impl Assembler {
         }
     }
 
+    /// How many sources the message has: those of a step that was taken back don't count.
+    #[must_use]
+    pub fn sources(&self) -> usize {
+        self.sources
+    }
+
     /// The message as far as it came.
     #[must_use]
     pub fn finish(mut self) -> Assembled {
@@ -123,6 +138,26 @@ impl Assembler {
         let texts = self.parts.iter().filter(|part| part.get("type").is_some_and(|kind| kind == "text"));
         let texts: Vec<&str> = texts.filter_map(|part| part.get("text").and_then(Value::as_str)).collect();
         Assembled { text: texts.join("\n\n"), parts: self.parts, metadata: self.metadata }
+    }
+
+    /// Takes back what came since the last step began.
+    fn take_back(&mut self) {
+        self.texts.clear();
+        self.reasonings.clear();
+        let step = self.tools.step();
+        for (n, part) in self.parts.drain(step.min(self.parts.len())..).enumerate() {
+            let text = |name: &str| part.get(name).and_then(Value::as_str).unwrap_or_default();
+            match text("type") {
+                "source-url" | "source-document" => self.sources -= 1,
+                kind if kind.starts_with("data-") => {
+                    let key = (kind.to_owned(), text("id").to_owned());
+                    if self.data.get(&key).is_some_and(|place| *place == step + n) {
+                        self.data.remove(&key);
+                    }
+                }
+                _ => self.tools.forget(text("toolCallId"), step + n, &part),
+            }
+        }
     }
 
     fn begin(&mut self, kind: &str, chunk: &Chunk, names: &[&str]) {

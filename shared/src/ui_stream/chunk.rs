@@ -1,70 +1,17 @@
 //! The frames of a stream, typed.
 
+#[macro_use]
+mod typed;
+
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::ui_stream::field::{BadChunk, Field, FinishReason, InputEncoding, ProviderMetadata};
+use crate::ui_stream::field::{
+    BadChunk, Citations, Field, FinishReason, Flag, InputEncoding, ProviderMetadata, SteeringParts,
+};
 
 type Object = Map<String, Value>;
-
-macro_rules! chunks {
-    ($($(#[$doc:meta])* $variant:ident = $kind:literal $({ $($(#[$field_doc:meta])* $field:ident: $type:ty = $name:literal,)+ })?;)+) => {
-        /// A frame of a UI message stream: what version 6 of the AI SDK knows.
-        #[derive(Clone, Debug, PartialEq)]
-        pub enum Chunk {
-            $($(#[$doc])* $variant $({ $($(#[$field_doc])* $field: $type,)+ })?,)+
-            /// The application's own data; its type on the wire is `data-` and `kind`.
-            Data {
-                /// What follows `data-` in the type.
-                kind: String,
-                /// Data of one kind and id replace those sent before.
-                id: Option<String>,
-                /// Any JSON.
-                data: Value,
-                /// Whether it is shown once and becomes no part of the message.
-                transient: bool,
-            },
-        }
-
-        impl Chunk {
-            /// The frame's `type`; that of all data frames is told as `data-*`.
-            #[must_use]
-            pub fn kind(&self) -> &'static str {
-                match self {
-                    $(Self::$variant { .. } => $kind,)+
-                    Self::Data { .. } => "data-*",
-                }
-            }
-
-            fn read(kind: &str, object: &mut Object) -> Result<Self, BadChunk> {
-                match kind {
-                    $($kind => Ok(Self::$variant $({ $($field: take(object, $kind, $name)?,)+ })?),)+
-                    _ => Self::read_data(kind, object),
-                }
-            }
-        }
-
-        impl Serialize for Chunk {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                let mut map = serializer.serialize_map(None)?;
-                match self {
-                    $(Self::$variant $({ $($field,)+ })? => {
-                        map.serialize_entry("type", $kind)?;
-                        $($($field.write($name, &mut map)?;)+)?
-                    })+
-                    Self::Data { kind, id, data, transient } => {
-                        map.serialize_entry("type", &format_args!("data-{kind}"))?;
-                        id.write("id", &mut map)?;
-                        data.write("data", &mut map)?;
-                        transient.write("transient", &mut map)?;
-                    }
-                }
-                map.end()
-            }
-        }
-    };
-}
 
 chunks! {
     /// The stream's first frame.
@@ -83,6 +30,8 @@ chunks! {
     StartStep = "start-step";
     /// The step has ended, and with it every text and reasoning that is still open.
     FinishStep = "finish-step";
+    /// What came since the last step began is taken back. Version 7.
+    ResetStep = "reset-step";
     /// A text begins.
     TextStart = "text-start" {
         /// Its name until it ends.
@@ -103,6 +52,8 @@ chunks! {
     TextEnd = "text-end" {
         /// Which text.
         id: String = "id",
+        /// What supports it; version 6 passes over them.
+        citations: Option<Citations> = "citations",
         /// What the provider adds, in place of what it added before.
         provider_metadata: Option<ProviderMetadata> = "providerMetadata",
     };
@@ -161,6 +112,29 @@ chunks! {
         media_type: String = "mediaType",
         /// What the provider adds.
         provider_metadata: Option<ProviderMetadata> = "providerMetadata",
+    };
+    /// A file that the agent made while it thought. Version 7.
+    ReasoningFile = "reasoning-file" {
+        /// Where it is; may be a `data:` URL.
+        url: String = "url",
+        /// Its media type.
+        media_type: String = "mediaType",
+        /// What the provider adds.
+        provider_metadata: Option<ProviderMetadata> = "providerMetadata",
+    };
+    /// What only its provider knows. Version 7.
+    Custom = "custom" {
+        /// What it is: `PROVIDER.TYPE`.
+        kind: String = "kind",
+        /// What the provider adds.
+        provider_metadata: Option<ProviderMetadata> = "providerMetadata",
+    };
+    /// A message of the user's that the agent was given between two steps. Version 7.
+    SteeringMessage = "steering-message" {
+        /// The message.
+        id: String = "id",
+        /// What it says.
+        parts: SteeringParts = "parts",
     };
     /// The input of a tool begins.
     ToolInputStart = "tool-input-start" {
@@ -236,8 +210,25 @@ chunks! {
         approval_descriptor: Option<Value> = "approvalDescriptor",
         /// The input as the tool's schema takes it.
         input_schema_input: Option<Value> = "inputSchemaInput",
+        /// Why it is to be approved; version 6 passes over it.
+        reason: Option<String> = "reason",
+        /// Whether the agent itself answers; version 6 passes over it.
+        is_automatic: Option<bool> = "isAutomatic",
         /// The agent's signature of the request.
         signature: Option<String> = "signature",
+    };
+    /// What was answered to a request. Version 7.
+    ToolApprovalResponse = "tool-approval-response" {
+        /// The request.
+        approval_id: String = "approvalId",
+        /// Whether the tool may run.
+        approved: Flag = "approved",
+        /// Why.
+        reason: Option<String> = "reason",
+        /// Whether the provider runs the tool.
+        provider_executed: Option<bool> = "providerExecuted",
+        /// What the provider adds.
+        provider_metadata: Option<ProviderMetadata> = "providerMetadata",
     };
     /// What a tool answered.
     ToolOutputAvailable = "tool-output-available" {
@@ -328,6 +319,20 @@ impl Chunk {
     pub fn to_json(&self) -> Value {
         // Can't fail: every map here has string keys.
         serde_json::to_value(self).unwrap_or_default()
+    }
+
+    /// Whether version 6 of the SDK reads a frame of this type. One that it doesn't would end the stream of its front end,
+    /// and which version a reader has isn't known: such a frame is stored, and passed to nobody.
+    #[must_use]
+    pub fn is_read_by_version_6(&self) -> bool {
+        !matches!(
+            self,
+            Self::ReasoningFile { .. }
+                | Self::Custom { .. }
+                | Self::SteeringMessage { .. }
+                | Self::ToolApprovalResponse { .. }
+                | Self::ResetStep
+        )
     }
 
     /// Whether the answer ends with it.

@@ -1,5 +1,7 @@
 //! What the fields of a frame hold, and how each is read from JSON and written to it.
 
+mod lists;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -7,12 +9,14 @@ use serde::Serialize;
 use serde::ser::SerializeMap;
 use serde_json::{Map, Value};
 
+pub use lists::{Citations, SteeringParts};
+
 /// Why something is no frame of a UI message stream. Tells names of the protocol, never what a frame says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BadChunk {
     /// It is no JSON object with a text `type`.
     NotAFrame,
-    /// Version 6 of the SDK doesn't know this type (its first characters).
+    /// The SDK doesn't know this type (its first characters).
     UnknownType(String),
     /// A field is missing, or isn't what its type says.
     Field {
@@ -99,6 +103,8 @@ words! {
         ToolCalls = "tool-calls",
         /// The agent failed.
         Error = "error",
+        /// The agent's model broke off. Version 7.
+        Interrupted = "interrupted",
         /// Anything else.
         Other = "other",
     }
@@ -171,8 +177,10 @@ impl Field for Option<FinishReason> {
         Ok(word.map(|word| FinishReason::from_word(&word).unwrap_or(FinishReason::Other)))
     }
 
+    /// A word that version 6 doesn't know would end its reader's stream in the last frame.
     fn write<M: SerializeMap>(&self, name: &'static str, map: &mut M) -> Result<(), M::Error> {
-        self.map_or(Ok(()), |word| map.serialize_entry(name, word.as_str()))
+        let known = self.map(|word| if word == FinishReason::Interrupted { FinishReason::Other } else { word });
+        known.map_or(Ok(()), |word| map.serialize_entry(name, word.as_str()))
     }
 }
 
@@ -195,6 +203,20 @@ impl Field for bool {
 
     fn write<M: SerializeMap>(&self, name: &'static str, map: &mut M) -> Result<(), M::Error> {
         if *self { map.serialize_entry(name, self) } else { Ok(()) }
+    }
+}
+
+/// A flag that must be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flag(pub bool);
+
+impl Field for Flag {
+    fn read(value: Option<Value>) -> Result<Self, &'static str> {
+        Option::<bool>::read(value)?.map(Self).ok_or("is missing")
+    }
+
+    fn write<M: SerializeMap>(&self, name: &'static str, map: &mut M) -> Result<(), M::Error> {
+        map.serialize_entry(name, &self.0)
     }
 }
 

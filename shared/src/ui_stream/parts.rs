@@ -20,6 +20,10 @@ pub struct OpenParts {
     texts: Vec<String>,
     reasonings: Vec<String>,
     calls: BTreeMap<String, Call>,
+    /// The calls that began in this step, and those of an earlier one whose names they took.
+    begun: Vec<(String, Option<Call>)>,
+    /// How many calls wait for this approval, or were given it.
+    approvals: BTreeMap<String, usize>,
     /// How many steps have begun.
     step: usize,
 }
@@ -37,6 +41,8 @@ struct Call {
     plain: bool,
     /// Whether it has gone beyond its input: an approval, an output or an error.
     past_input: bool,
+    /// The last approval that was asked for it.
+    approval: Option<String>,
 }
 
 impl OpenParts {
@@ -61,8 +67,7 @@ impl OpenParts {
                     return Err("begins a call that has begun already");
                 }
                 let call = Call::new(tool_name, *dynamic, self.step, Some(String::new()));
-                self.calls
-                    .insert(tool_call_id.clone(), Call { plain: *input_encoding == Some(InputEncoding::Text), ..call });
+                self.begin_call(tool_call_id, Call { plain: *input_encoding == Some(InputEncoding::Text), ..call });
                 Ok(())
             }
             Chunk::ToolInputDelta { tool_call_id, input_text_delta } => {
@@ -76,10 +81,7 @@ impl OpenParts {
                         return Err("is dynamic where the call's first frame wasn't, or the reverse");
                     }
                     Some(call) => call.input = None,
-                    None => {
-                        let call = Call::new(tool_name, *dynamic, self.step, None);
-                        self.calls.insert(tool_call_id.clone(), call);
-                    }
+                    None => self.begin_call(tool_call_id, Call::new(tool_name, *dynamic, self.step, None)),
                 }
                 Ok(())
             }
@@ -87,15 +89,22 @@ impl OpenParts {
                 match self.current_call(tool_call_id) {
                     Some(call) if call.past_input => return Err("gives the input of a call that is past it"),
                     Some(_) => {}
-                    None => {
-                        let call = Call::new(tool_name, *dynamic, self.step, None);
-                        self.calls.insert(tool_call_id.clone(), call);
-                    }
+                    None => self.begin_call(tool_call_id, Call::new(tool_name, *dynamic, self.step, None)),
                 }
                 self.pass_input(tool_call_id)
             }
-            Chunk::ToolApprovalRequest { tool_call_id, .. }
-            | Chunk::ToolOutputAvailable { tool_call_id, .. }
+            Chunk::ToolApprovalRequest { tool_call_id, approval_id, .. } => {
+                self.pass_input(tool_call_id)?;
+                let call = self.calls.get_mut(tool_call_id);
+                let before = call.and_then(|call| call.approval.replace(approval_id.clone()));
+                self.forget_approval(before);
+                *self.approvals.entry(approval_id.clone()).or_default() += 1;
+                Ok(())
+            }
+            Chunk::ToolApprovalResponse { approval_id, .. } => {
+                self.approvals.get(approval_id).map(drop).ok_or("answers what was never asked")
+            }
+            Chunk::ToolOutputAvailable { tool_call_id, .. }
             | Chunk::ToolOutputError { tool_call_id, .. }
             | Chunk::ToolOutputDenied { tool_call_id } => self.pass_input(tool_call_id),
             Chunk::StartStep if self.calls.values().any(|call| call.is_open_in(self.step)) => {
@@ -103,11 +112,16 @@ impl OpenParts {
             }
             Chunk::StartStep => {
                 self.step += 1;
+                self.begun.clear();
                 Ok(())
             }
             // The SDK forgets them with the step, without having ended them.
-            Chunk::FinishStep if !self.texts.is_empty() || !self.reasonings.is_empty() => {
+            Chunk::FinishStep | Chunk::ResetStep if !self.texts.is_empty() || !self.reasonings.is_empty() => {
                 Err("ends a step in which a text or a reasoning is open")
+            }
+            Chunk::ResetStep => {
+                self.take_back();
+                Ok(())
             }
             _ => Ok(()),
         }
@@ -117,7 +131,7 @@ impl OpenParts {
     /// failed the tool inputs that aren't whole, which a front end would show as being written for ever.
     #[must_use]
     pub fn close(&mut self) -> Vec<Chunk> {
-        let texts = self.texts.drain(..).map(|id| Chunk::TextEnd { id, provider_metadata: None });
+        let texts = self.texts.drain(..).map(|id| Chunk::TextEnd { id, citations: None, provider_metadata: None });
         let reasonings = self.reasonings.drain(..).map(|id| Chunk::ReasoningEnd { id, provider_metadata: None });
         let mut frames: Vec<Chunk> = texts.chain(reasonings).collect();
         frames.extend(self.close_inputs());
@@ -125,11 +139,12 @@ impl OpenParts {
     }
 
     /// The frames that must come before `next`, where an agent leaves them out: a step and a stream end what is open, and
-    /// what comes of a tool's call has its whole input before it.
+    /// what comes of a tool's call has its whole input before it. What is taken back is ended before, for a reader who isn't
+    /// told of it.
     #[must_use]
     pub fn close_before(&mut self, next: &Chunk) -> Vec<Chunk> {
         match next {
-            Chunk::FinishStep => self.close(),
+            Chunk::FinishStep | Chunk::ResetStep => self.close(),
             Chunk::StartStep => self.close_inputs().collect(),
             Chunk::ToolApprovalRequest { tool_call_id, .. }
             | Chunk::ToolOutputAvailable { tool_call_id, .. }
@@ -180,6 +195,33 @@ impl OpenParts {
         self.calls.get_mut(id).filter(|call| call.step == self.step)
     }
 
+    fn begin_call(&mut self, id: &str, call: Call) {
+        let before = self.calls.insert(id.to_owned(), call);
+        self.begun.push((id.to_owned(), before));
+    }
+
+    /// Forgets the calls of this step.
+    fn take_back(&mut self) {
+        for (id, before) in std::mem::take(&mut self.begun) {
+            let call = match before {
+                Some(before) => self.calls.insert(id, before),
+                None => self.calls.remove(&id),
+            };
+            self.forget_approval(call.and_then(|call| call.approval));
+        }
+    }
+
+    fn forget_approval(&mut self, id: Option<String>) {
+        if let Some(id) = id
+            && let Some(calls) = self.approvals.get_mut(&id)
+        {
+            *calls -= 1;
+            if *calls == 0 {
+                self.approvals.remove(&id);
+            }
+        }
+    }
+
     fn pass_input(&mut self, id: &str) -> Result<(), &'static str> {
         let call = self.calls.get_mut(id).ok_or("is about a call that never began")?;
         (call.past_input, call.input) = (true, None);
@@ -190,7 +232,8 @@ impl OpenParts {
 impl Call {
     fn new(tool_name: &str, dynamic: Option<bool>, step: usize, input: Option<String>) -> Self {
         let dynamic = dynamic.unwrap_or_default();
-        Self { tool_name: tool_name.to_owned(), dynamic, step, input, plain: false, past_input: false }
+        let tool_name = tool_name.to_owned();
+        Self { tool_name, dynamic, step, input, plain: false, past_input: false, approval: None }
     }
 
     fn is_open_in(&self, step: usize) -> bool {

@@ -12,7 +12,8 @@ use crate::ui_stream::{Chunk, FinishReason, ProviderMetadata, finish_metadata, s
 type Object = Map<String, Value>;
 
 /// The frames of a stored answer: a front end that reads them has the message's parts and metadata, as if it had seen the
-/// answer come. A part of a type that no frame makes is left out.
+/// answer come. A part of a type that no frame makes, or none
+/// that every version reads, is left out.
 #[must_use]
 pub fn of_message(answer: &ChatMessage) -> Vec<Value> {
     let ChatMessage { message, siblings } = answer;
@@ -65,7 +66,8 @@ fn of_part(mut part: Object, n: usize) -> Vec<Chunk> {
             let id = format!("text-{n}");
             let start = Chunk::TextStart { id: id.clone(), provider_metadata: provider_metadata(&mut part) };
             let delta = Chunk::TextDelta { id: id.clone(), delta: text, provider_metadata: None };
-            vec![start, delta, Chunk::TextEnd { id, provider_metadata: None }]
+            let citations = Field::read(part.remove("citations")).unwrap_or_default();
+            vec![start, delta, Chunk::TextEnd { id, citations, provider_metadata: None }]
         }
         "reasoning" => {
             let Some(text) = text_of(&mut part, "text") else { return Vec::new() };
@@ -79,7 +81,7 @@ fn of_part(mut part: Object, n: usize) -> Vec<Chunk> {
         _ => match kind.strip_prefix("tool-") {
             Some(tool) => call::frames(part, Some(tool)),
             // These parts are their frames. What isn't one is a part that only a later version of the SDK knows.
-            None => frame(&kind, part).into_iter().collect(),
+            None => frame(&kind, part).into_iter().filter(Chunk::is_read_by_version_6).collect(),
         },
     }
 }

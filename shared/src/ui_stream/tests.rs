@@ -36,24 +36,35 @@ fn field(name: &str) -> BoxedStrategy<Option<Value>> {
     let text = "\\PC{0,20}|[\\x00-\\x7f]{0,8}".prop_map(Value::from);
     match name {
         "id" | "delta" | "toolCallId" | "toolName" | "inputTextDelta" | "sourceId" | "url" | "mediaType"
-        | "errorText" | "approvalId" | "title" => text.prop_map(Some).boxed(),
+        | "errorText" | "approvalId" | "title" | "kind" => text.prop_map(Some).boxed(),
         "input" | "output" | "data" => any_json().prop_map(Some).boxed(),
         "approvalDescriptor" | "inputSchemaInput" => maybe(any_json()),
-        "providerExecuted" | "dynamic" | "transient" | "preliminary" => maybe(any::<bool>().prop_map(Value::from)),
+        "providerExecuted" | "dynamic" | "transient" | "preliminary" | "isAutomatic" => {
+            maybe(any::<bool>().prop_map(Value::from))
+        }
         "messageMetadata" | "toolMetadata" => maybe(object().prop_map(Value::from)),
         "providerMetadata" => {
             let providers = prop::collection::btree_map("[a-z]{1,6}", object(), 0..3);
             maybe(providers.prop_map(|providers| json!(providers)))
         }
-        "finishReason" => maybe(prop::sample::select(FinishReason::ALL).prop_map(|word| word.as_str().into())),
+        "approved" => any::<bool>().prop_map(|flag| Some(flag.into())).boxed(),
+        "parts" => text.prop_map(|text| Some(json!([{"type": "text", "text": text}]))).boxed(),
+        "citations" => {
+            let source =
+                |id| json!({"type": "source", "sourceType": "document", "id": id, "mediaType": "m", "title": "t"});
+            maybe(text.prop_map(move |id| json!([{"source": source(id), "startIndex": 1}])))
+        }
+        "finishReason" => maybe(prop::sample::select(&FinishReason::ALL[..5]).prop_map(|word| word.as_str().into())),
         "inputEncoding" => maybe(prop::sample::select(InputEncoding::ALL).prop_map(|word| word.as_str().into())),
         _ => maybe(text),
     }
 }
 
-const FIELDS: [&str; 29] = [
+const FIELDS: [&str; 34] = [
     "approvalDescriptor",
     "approvalId",
+    "approved",
+    "citations",
     "data",
     "delta",
     "dynamic",
@@ -65,10 +76,13 @@ const FIELDS: [&str; 29] = [
     "inputEncoding",
     "inputSchemaInput",
     "inputTextDelta",
+    "isAutomatic",
+    "kind",
     "mediaType",
     "messageId",
     "messageMetadata",
     "output",
+    "parts",
     "preliminary",
     "providerExecuted",
     "providerMetadata",
@@ -83,7 +97,7 @@ const FIELDS: [&str; 29] = [
     "url",
 ];
 
-pub(super) const KINDS: [&str; 25] = [
+pub(super) const KINDS: [&str; 30] = [
     "start",
     "message-metadata",
     "start-step",
@@ -106,6 +120,11 @@ pub(super) const KINDS: [&str; 25] = [
     "tool-output-error",
     "tool-output-denied",
     "data-weather",
+    "custom",
+    "reasoning-file",
+    "steering-message",
+    "tool-approval-response",
+    "reset-step",
     "finish",
     "abort",
     "error",
@@ -133,7 +152,7 @@ pub(super) fn colliding_chunk() -> impl Strategy<Value = Chunk> {
             let frame = json!({
                 "type": kind, "id": id, "toolCallId": id, "toolName": "search", "delta": text, "inputTextDelta": text,
                 "input": text, "output": text, "errorText": text, "sourceId": id, "url": text, "mediaType": text,
-                "title": text, "approvalId": id, "dynamic": flag.then_some(true), "messageMetadata": {},
+                "title": text, "approvalId": id, "kind": text, "parts": [], "approved": flag, "dynamic": flag.then_some(true), "messageMetadata": {},
                 "providerMetadata": flag.then(|| json!({"p": {"text": text}})),
             });
             Chunk::parse(frame).expect("a frame")

@@ -1,7 +1,11 @@
 //! What agents stream, in all the ways in which they do, and what becomes of it: for the reader, and after a reload.
 //!
 //! Each case is what the agent sends (an object as a frame, a text as it stands, `{"end": "reset"}` a broken connection)
-//! and what is to be shown: text, reasoning, status, tools, sources; `finishReason` and `usage` where they matter.
+//! and what is to be shown: text, reasoning, status, tools, sources; `finishReason`, `usage` and the number of `data` parts
+//! where they matter. `shown` holds for the reader alone, `kept` after the reload. `{"times": 9, "frame": {…}}` is a frame
+//! nine times, each with an id of its own.
+
+use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -22,6 +26,15 @@ const SOURCES: &str = include_str!("agent_cases/sources.json");
 async fn agent(stream: &Value) -> AgentServer {
     let frames = stream.as_array().expect("frames").iter().map(|frame| match frame {
         Value::String(text) => Step::send(text),
+        frame if frame["times"].is_u64() => {
+            let mut frame = frame.clone();
+            let times = frame["times"].take().as_u64().expect("a number");
+            let frames = (0..times).map(|n| {
+                frame["frame"]["id"] = n.to_string().into();
+                format!("data: {}\n\n", frame["frame"])
+            });
+            Step::send(frames.collect::<String>())
+        }
         frame if frame["end"] == "reset" => Step::Reset,
         frame => Step::send(format!("data: {frame}\n\n")),
     });
@@ -31,6 +44,7 @@ async fn agent(stream: &Value) -> AgentServer {
 /// What a reader was streamed, in the words of a case.
 fn streamed(stream: &Stream) -> Value {
     let mut shown = json!({"text": "", "reasoning": "", "tools": [], "sources": [], "providerExecuted": []});
+    shown["data"] = stream.frames.iter().filter(|frame| frame["type"] == "data-p").count().into();
     let (mut text, mut thoughts) = (String::new(), String::new());
     for frame in &stream.frames {
         let delta = frame["delta"].as_str().unwrap_or_default();
@@ -68,6 +82,7 @@ fn stored(message: &Value) -> Value {
     json!({
         "text": texts("text"),
         "reasoning": texts("reasoning"),
+        "data": of("data-p").len(),
         "tools": of("dynamic-tool").iter().map(|part| json!([part["toolName"], part["input"]])).collect::<Vec<_>>(),
         "sources": sources.map(|source| source["title"].clone()).collect::<Vec<_>>(),
         "providerExecuted": of("dynamic-tool").iter().map(|part| part["providerExecuted"].clone()).collect::<Vec<_>>(),
@@ -78,7 +93,7 @@ fn stored(message: &Value) -> Value {
 
 #[track_caller]
 fn holds(name: &str, expected: &Value, shown: &Value) {
-    for (member, value) in expected.as_object().expect("an expectation") {
+    for (member, value) in expected.as_object().into_iter().flatten() {
         if let Some(shown) = shown.get(member) {
             assert_eq!(shown, value, "{name}: {member} of {shown}");
         }
@@ -138,12 +153,18 @@ async fn all_hold(cases: &[Value], protocol: AgentProtocol) {
         settings.agent = Some(AgentConfig { protocol, ..AgentConfig::at(agent.url()) });
         let user = User { router: router_with(settings.clone(), verifier.clone()), token: token.clone() };
         let chat = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
-        let asked = user.chat(&question(&chat, &format!("q-{chat}"), "How many days of leave?", "")).await;
-        let stream = asked.expect(StatusCode::OK).rest().await;
-        holds(name, &case["expect"], &streamed(&stream));
+        let asking = user.chat(&question(&chat, &format!("q-{chat}"), "How many days of leave?", "")).await;
+        // No answer costs more than what it holds.
+        let reading = tokio::time::timeout(Duration::from_secs(10), asking.expect(StatusCode::OK).rest());
+        let stream = reading.await.unwrap_or_else(|_| panic!("{name}: no end in time"));
+        for expected in ["expect", "shown"].map(|member| &case[member]) {
+            holds(name, expected, &streamed(&stream));
+        }
         let page = user.get(&format!("/v1/chat/{chat}")).await;
         page.expect(StatusCode::OK);
-        holds(name, &case["expect"], &stored(&page.body["data"][1]));
+        for expected in ["expect", "kept"].map(|member| &case[member]) {
+            holds(name, expected, &stored(&page.body["data"][1]));
+        }
         let page = user.get(&format!("/v1/conversations/{chat}/messages")).await;
         page.expect(StatusCode::OK);
         let sources = page.body["data"][1]["sources"].as_array().expect("sources");

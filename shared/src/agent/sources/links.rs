@@ -6,7 +6,7 @@ use crate::model::{is_web_url, limits};
 
 /// Whether a link leads to the web. The parser of browsers passes over white space and control characters, so that
 /// they hide a scheme: a link that has any is none.
-pub(super) fn is_good(url: &str) -> bool {
+pub(in crate::agent) fn is_good(url: &str) -> bool {
     url.len() <= limits::SOURCE_URL_BYTES
         && is_web_url(url)
         && !url.contains(|c: char| c.is_whitespace() || c.is_control())

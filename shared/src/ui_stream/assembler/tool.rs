@@ -1,6 +1,6 @@
 //! The parts of tool calls.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Map, Value, json};
 
@@ -17,6 +17,8 @@ pub(super) struct Tools {
     calls: HashMap<String, Vec<Call>>,
     /// The inputs that are streaming, by the call's id: the text so far.
     inputs: HashMap<String, Input>,
+    /// The places of the calls that wait for this approval, or were given it.
+    approvals: HashMap<String, BTreeSet<usize>>,
     /// Where the current step's parts begin.
     step: usize,
 }
@@ -39,9 +41,36 @@ impl Tools {
         self.step = place;
     }
 
-    /// Notes a call that is a part already.
-    pub(super) fn note(&mut self, id: &str, place: usize, dynamic: bool) {
+    /// Where the current step's parts begin.
+    pub(super) fn step(&self) -> usize {
+        self.step
+    }
+
+    /// Notes a part that is a call already.
+    pub(super) fn note(&mut self, id: &str, place: usize, part: &Object) {
+        let dynamic = part.get("type").is_some_and(|kind| kind == "dynamic-tool");
         self.calls.entry(id.to_owned()).or_default().push(Call { place, dynamic });
+        if let Some(approval) = approval_of(part) {
+            self.approvals.entry(approval.to_owned()).or_default().insert(place);
+        }
+    }
+
+    /// Forgets a call whose part was taken back.
+    pub(super) fn forget(&mut self, id: &str, place: usize, part: &Object) {
+        if let Some(calls) = self.calls.get_mut(id) {
+            // Those of this step are the last.
+            while calls.pop_if(|call| call.place >= self.step).is_some() {}
+        }
+        if self.inputs.get(id).is_some_and(|input| input.place == place) {
+            self.inputs.remove(id);
+        }
+        self.forget_approval(place, part);
+    }
+
+    fn forget_approval(&mut self, place: usize, part: &Object) {
+        if let Some(places) = approval_of(part).and_then(|approval| self.approvals.get_mut(approval)) {
+            places.remove(&place);
+        }
     }
 
     /// Takes a frame about a call.
@@ -73,7 +102,18 @@ impl Tools {
                 if let Some(call) = call
                     && let Some(part) = parts.get_mut(call.place)
                 {
+                    if let Chunk::ToolApprovalRequest { approval_id, .. } = chunk {
+                        self.forget_approval(call.place, part);
+                        self.approvals.entry(approval_id.clone()).or_default().insert(call.place);
+                    }
                     outcome(part, chunk, call.dynamic);
+                }
+            }
+            Chunk::ToolApprovalResponse { approval_id, .. } => {
+                // The first that waits for it.
+                let place = self.approvals.get(approval_id).and_then(|places| places.first());
+                if let Some(part) = place.and_then(|place| parts.get_mut(*place)) {
+                    respond(part, chunk);
                 }
             }
             _ => {}
@@ -144,6 +184,24 @@ impl Tools {
     }
 }
 
+/// The approval that a call waits for, or was given.
+fn approval_of(part: &Object) -> Option<&str> {
+    part.get("approval")?.get("id")?.as_str()
+}
+
+/// Takes a frame that answers a request for approval.
+fn respond(part: &mut Object, chunk: &Chunk) {
+    part.insert("state".into(), "approval-responded".into());
+    if let Some(Value::Object(approval)) = part.get_mut("approval") {
+        approval.extend(pick(chunk, &["approved", "reason"]));
+    }
+    let mut frame = pick(chunk, &["providerExecuted", "providerMetadata"]);
+    if let Some(added) = frame.remove("providerMetadata") {
+        part.insert("callProviderMetadata".into(), added);
+    }
+    part.extend(frame);
+}
+
 /// Takes a frame that says what became of a call.
 fn outcome(part: &mut Object, chunk: &Chunk, dynamic: bool) {
     let failed = match chunk {
@@ -151,9 +209,11 @@ fn outcome(part: &mut Object, chunk: &Chunk, dynamic: bool) {
             part.insert("state".into(), "output-denied".into());
             return;
         }
-        Chunk::ToolApprovalRequest { approval_id, .. } => {
+        Chunk::ToolApprovalRequest { approval_id, reason, is_automatic, .. } => {
             let mut approval = pick(chunk, &["inputSchemaInput", "signature"]);
             approval.insert("id".into(), approval_id.as_str().into());
+            approval.extend(reason.as_ref().map(|reason| ("requestReason".to_owned(), reason.as_str().into())));
+            approval.extend(is_automatic.filter(|it| *it).map(|it| ("isAutomatic".to_owned(), it.into())));
             approval.extend(object(chunk).remove("approvalDescriptor").map(|it| ("descriptor".to_owned(), it)));
             part.insert("state".into(), "approval-requested".into());
             part.insert("approval".into(), approval.into());

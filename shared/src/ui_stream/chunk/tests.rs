@@ -32,9 +32,21 @@ fn a_bad_frame_is_told_without_its_content() {
     let cases = [
         (json!(["text-delta", "t", "secret"]), "is no JSON object with a text `type`"),
         (json!({"type": 7}), "is no JSON object with a text `type`"),
-        (json!({"type": "reset-step"}), "is of the unknown type \"reset-step\""),
+        (json!({"type": "hologram"}), "is of the unknown type \"hologram\""),
+        (
+            json!({"type": "steering-message", "id": "m", "parts": [{"type": "text"}]}),
+            "is a steering-message whose parts must be a list of text and file parts",
+        ),
+        (
+            json!({"type": "text-end", "id": "t", "citations": [{"source": "secret"}]}),
+            "is a text-end whose citations must be a list of citations",
+        ),
         (json!({"type": "text-delta", "id": "t", "delta": null}), "is a text-delta whose delta must be a string"),
         (json!({"type": "text-delta", "delta": "secret"}), "is a text-delta whose id is missing"),
+        (
+            json!({"type": "tool-approval-response", "approvalId": "a"}),
+            "is a tool-approval-response whose approved is missing",
+        ),
         (json!({"type": "data-x", "data": 1, "id": 1}), "is a data-* whose id must be a string"),
         (json!({"type": "start", "messageMetadata": "x"}), "is a start whose messageMetadata must be an object"),
         (
@@ -59,8 +71,29 @@ fn three_frames_end_an_answer() {
         let frame = json!({
             "type": kind, "id": "a", "delta": "", "toolCallId": "c", "toolName": "t", "inputTextDelta": "", "url": "u",
             "sourceId": "s", "mediaType": "m", "title": "t", "errorText": "e", "approvalId": "a",
+            "kind": "p.k", "parts": [], "approved": true,
         });
         let chunk = Chunk::parse(frame).unwrap_or_else(|bad| panic!("{kind}: {bad}"));
         assert_eq!(chunk.is_terminal(), ["finish", "abort", "error"].contains(&kind), "{kind}");
     }
+}
+
+/// What needn't be there is left out where it isn't what the SDK takes; what must be there is.
+#[test]
+fn citations_and_a_users_parts_are_those_that_the_sdk_takes() {
+    let end = |citations: Value| json!({"type": "text-end", "id": "t", "citations": citations});
+    let url = json!({"type": "source", "sourceType": "url", "id": "s", "url": "https://x.example/"});
+    let mut more = url.clone();
+    (more["title"], more["x"]) = (Value::Null, json!(1));
+    let cited = json!([{"source": more, "startIndex": -1, "endIndex": 4, "citedText": null}]);
+    let read = Chunk::parse(end(cited)).expect("a frame").to_json();
+    assert_eq!(read, end(json!([{"source": url, "endIndex": 4}])));
+
+    let message = |parts: Value| json!({"type": "steering-message", "id": "m", "parts": parts});
+    let file = json!({"type": "file", "mediaType": "image/png", "url": "https://x.example/a.png"});
+    let mut more = file.clone();
+    (more["filename"], more["providerReference"]) = (Value::Null, json!({"p": 1}));
+    let parts = json!([{"type": "text", "text": "Shorter.", "providerMetadata": {"p": 1}}, more]);
+    let read = Chunk::parse(message(parts)).expect("a frame").to_json();
+    assert_eq!(read, message(json!([{"type": "text", "text": "Shorter."}, file])));
 }

@@ -69,6 +69,25 @@ fn a_call_may_have_the_name_of_one_of_an_earlier_step() {
 }
 
 #[test]
+fn a_call_that_was_taken_back_never_began() {
+    let [step, reset] = ["start-step", "reset-step"].map(|kind| json!({"type": kind}));
+    let response = json!({"type": "tool-approval-response", "approvalId": "a", "approved": true});
+    let asked = [step.clone(), tool("input-available", true), tool("approval-request", true)];
+    let none = Some("is a tool-approval-response that answers what was never asked".to_owned());
+    assert_eq!(fault(&[&asked[..1], std::slice::from_ref(&response)].concat()), none);
+    assert_eq!(fault(&[&asked[..], std::slice::from_ref(&response)].concat()), None);
+    assert_eq!(fault(&[&asked[..], &[reset.clone(), response.clone()]].concat()), none);
+    let never = Some("is a tool-output-available that is about a call that never began".to_owned());
+    assert_eq!(fault(&[&asked[..], &[reset.clone(), tool("output-available", true)]].concat()), never);
+    // One of an earlier step goes on.
+    let again = [step, tool("input-available", false), reset, response];
+    assert_eq!(fault(&[&asked[..], &again[..]].concat()), None);
+    let mut other = tool("approval-request", true);
+    other["approvalId"] = "b".into();
+    assert_eq!(fault(&[&asked[..], &[other, again[3].clone()]].concat()), none);
+}
+
+#[test]
 fn what_is_open_is_ended_where_a_stream_or_a_step_ends() {
     let finish = json!({"type": "finish-step"});
     assert!(fault(&[text("start", "a"), finish.clone()]).is_some());
@@ -79,7 +98,9 @@ fn what_is_open_is_ended_where_a_stream_or_a_step_ends() {
         json!({"type": "tool-input-error", "toolCallId": "c", "toolName": "search", "input": "{", "dynamic": true,
             "errorText": INPUT_CUT}),
     ];
-    for ends in [None, Some(finish), Some(json!({"type": "abort"}))] {
+    let reset = json!({"type": "reset-step"});
+    assert!(fault(&[text("start", "a"), reset.clone()]).is_some());
+    for ends in [None, Some(finish), Some(reset), Some(json!({"type": "abort"}))] {
         let mut open = OpenParts::default();
         for chunk in read(&begun).iter().chain(&read(&[tool("input-delta", true)])) {
             assert_eq!(open.close_before(chunk), []);

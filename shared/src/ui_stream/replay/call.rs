@@ -84,6 +84,8 @@ impl Call<'_> {
                 ("approvalId", "id"),
                 ("approvalDescriptor", "descriptor"),
                 ("inputSchemaInput", "inputSchemaInput"),
+                ("reason", "requestReason"),
+                ("isAutomatic", "isAutomatic"),
                 ("signature", "signature"),
             ],
         );
