@@ -255,9 +255,9 @@ impl Reading {
     }
 
     fn tell_the_rest(&mut self) {
-        match &mut self.dialect {
-            Dialect::Completion(completion) => completion.break_off(&mut self.events),
-            Dialect::Passage(passage) => passage.tell_usage(&mut self.events),
+        // What speaks the SDK's protocol is told as it comes.
+        if let Dialect::Completion(completion) = &mut self.dialect {
+            completion.break_off(&mut self.events);
         }
     }
 

@@ -177,6 +177,18 @@ fn what_is_no_stream_is_malformed() {
 }
 
 #[test]
+fn what_a_passage_costs_is_told_where_it_is_said() {
+    let stream = [
+        json!({"type": "message-metadata", "messageMetadata": {"usage": {"inputTokens": 4}}}),
+        json!({"type": "text-delta", "id": "t", "delta": "Twenty."}),
+        json!({"type": "finish", "messageMetadata": {"totalUsage": {"inputTokens": 5}}}),
+    ];
+    let read = passage(&stream.map(|frame| format!("data: {frame}\n\n")).concat());
+    let counts: Vec<_> = read.iter().map(|event| event["usage"]["inputTokens"].as_u64()).collect();
+    assert_eq!(counts, [Some(4), None, None, Some(5), None, None], "{read:?}");
+}
+
+#[test]
 fn what_the_sdk_cannot_read_is_left_out_and_the_rest_is_whole() {
     let frame = |frame: &str| format!("data: {frame}\n\n");
     for odd in [

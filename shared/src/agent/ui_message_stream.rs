@@ -21,7 +21,6 @@ const REPORT_CHARS: usize = 500;
 pub(super) struct Passage {
     parts: OpenParts,
     sources: Sources,
-    usage: Option<Map<String, Value>>,
     model: Option<String>,
     /// By part, the half of a character that its last delta ended in.
     halves: HashMap<(String, String), json::Half>,
@@ -117,22 +116,15 @@ impl Passage {
         for chunk in self.parts.close() {
             events.chunk(chunk);
         }
-        self.tell_usage(events);
         events.finish(finish_reason(reason));
     }
 
-    /// Tells what it has cost so far, once.
-    pub(super) fn tell_usage(&mut self, events: &mut Events) {
-        if let Some(usage) = self.usage.take() {
-            events.usage(usage);
-        }
-    }
-
+    /// Tells what an answer has cost so far, which a stop or a failure leaves as it is, and who writes it.
     fn note(&mut self, frame: &Map<String, Value>, events: &mut Events) {
         let Some(Value::Object(metadata)) = frame.get("messageMetadata") else { return };
         let read = |name: &str| metadata.get(name).and_then(usage::read);
         if let Some(usage) = read("totalUsage").or_else(|| read("usage")) {
-            self.usage = Some(usage);
+            events.usage(usage);
         }
         let name = |name: &str| metadata.get(name).and_then(Value::as_str).filter(|name| !name.is_empty());
         if let Some(model) = name("model").or_else(|| name("modelId")).filter(|_| self.model.is_none()) {

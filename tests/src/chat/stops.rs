@@ -2,8 +2,12 @@
 
 use http::StatusCode;
 use serde_json::json;
+use shared::auth::Verifier;
+use shared::clock::Clock;
+use shared::config::{AgentConfig, AgentProtocol};
 
-use crate::support::api::{Api, User, config, router};
+use crate::agent::agent_server::{AgentServer, Step};
+use crate::support::api::{Api, User, config, router, router_with};
 use crate::support::chat::{question, unique};
 
 #[tokio::test]
@@ -73,4 +77,40 @@ async fn a_question_right_behind_a_stop_waits_for_the_answers_end() {
     let (stream, next) = tokio::join!(stream.rest(), next.rest());
     assert_eq!((&stream.terminal()["type"], &next.terminal()["type"]), (&"abort".into(), &"finish".into()));
     assert_eq!(user.get("/v1/chat/c").await.texts("/data", "/metadata/status")[1], "stopped");
+}
+
+/// What an agent that speaks the AI SDK's stream has said of its cost counts, in whichever frame.
+#[tokio::test]
+async fn a_stopped_answer_costs_what_its_agent_has_told() {
+    let api = Api::new().await;
+    let token = api.user().await.token;
+    let usage = |kind: &str, name: &str, tokens: u64| {
+        let usage = json!({"inputTokens": tokens, "outputTokens": 1});
+        json!({"type": kind, "messageMetadata": {name: usage, "model": "m"}})
+    };
+    let text = ["start", "delta"].map(|kind| json!({"type": format!("text-{kind}"), "id": "t", "delta": "Twenty."}));
+    let [start, delta] = &text;
+    for (n, (frames, told)) in [
+        (vec![usage("start", "usage", 4), start.clone(), delta.clone()], 5),
+        (vec![json!({"type": "start"}), start.clone(), usage("message-metadata", "totalUsage", 6), delta.clone()], 7),
+        (vec![usage("start", "usage", 4), start.clone(), usage("message-metadata", "usage", 8), delta.clone()], 9),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let frames = frames.iter().map(|frame| Step::send(format!("data: {frame}\n\n")));
+        let agent = AgentServer::start([Step::head()].into_iter().chain(frames).chain([Step::Silence]).collect()).await;
+        let mut settings = config(&api.database.app_url);
+        let verifier = Verifier::new(&settings.auth, Clock::system()).expect("a verifier");
+        settings.agent = Some(AgentConfig { protocol: AgentProtocol::UiMessageStream, ..AgentConfig::at(agent.url()) });
+        let user = User { router: router_with(settings, verifier), token: token.clone() };
+        let chat = format!("c{n}");
+        let mut stream = user.chat(&question(&chat, "q", "How many?", "")).await.expect(StatusCode::OK);
+        stream.until("text-delta").await;
+        user.post(&format!("/v1/chat/{chat}/stop"), &json!({})).await.expect(StatusCode::ACCEPTED);
+        assert_eq!(stream.rest().await.terminal()["type"], "abort");
+        let metadata = user.get(&format!("/v1/chat/{chat}")).await.body["data"][1]["metadata"].clone();
+        assert_eq!((&metadata["status"], &metadata["usage"]["totalTokens"]), (&json!("stopped"), &json!(told)));
+        assert_eq!(metadata["model"], "m");
+    }
 }
