@@ -1,6 +1,7 @@
 //! `/v1/chat`
 
 mod agent_cases;
+mod agent_files;
 mod assembling;
 mod branches;
 mod crowds;

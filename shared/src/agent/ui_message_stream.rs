@@ -179,12 +179,14 @@ fn leave_links_out(chunk: &mut Chunk, events: &mut Events) {
     }
 }
 
-/// Whether a file's link is none that runs in a reader's page. Browsers pass over white space in a scheme.
+/// Whether a file has a link that a page can load and that runs nothing in it: not `blob:`, which names what another page has in
+/// its memory. Browsers pass over white space in a scheme.
 fn is_harmless(file: &Map<String, Value>) -> bool {
-    let url: String = file.get("url").and_then(Value::as_str).unwrap_or_default().chars().take(200).collect();
-    let url = url.replace(|c: char| c.is_whitespace() || c.is_control(), "").to_ascii_lowercase();
+    let url = file.get("url").and_then(Value::as_str).unwrap_or_default();
+    let said = url.chars().filter(|c| !c.is_whitespace() && !c.is_control());
+    let url = said.take(200).collect::<String>().to_ascii_lowercase();
     match url.split_once(':') {
-        Some((scheme, _)) if !scheme.contains(['/', '?', '#']) => ["http", "https", "data", "blob"].contains(&scheme),
+        Some((scheme, _)) if !scheme.contains(['/', '?', '#']) => ["http", "https", "data"].contains(&scheme),
         // A path of the reader's own page.
         _ => true,
     }

@@ -44,7 +44,7 @@ fn said() -> Vec<Value> {
     ];
     let steered = [
         json!({"type": "steering-message", "id": "m", "parts": [
-            {"type": "text", "text": "Shorter."}, {"type": "file", "mediaType": "image/png", "url": "javascript:alert(2)"},
+            {"type": "text", "text": "Shorter."}, {"type": "file", "mediaType": "image/png", "url": "blob:https://x.example/1"},
         ]}),
         json!({"type": "finish-step"}),
     ];
