@@ -23,6 +23,11 @@ impl Call {
 
     /// The event's JSON.
     pub(crate) fn event(&self) -> Vec<u8> {
+        self.event_with(self.body.as_ref().map(Value::to_string).as_deref())
+    }
+
+    /// The same with a body as it is written.
+    pub(crate) fn event_with(&self, body: Option<&str>) -> Vec<u8> {
         let mut headers = json!({
             "Accept": "application/json",
             "Accept-Encoding": "gzip, deflate, br, zstd",
@@ -44,7 +49,7 @@ impl Call {
             "X-Forwarded-Port": "443",
             "X-Forwarded-Proto": "https",
         });
-        if self.body.is_some() {
+        if body.is_some() {
             headers["Content-Type"] = "application/json".into();
         }
         let lists = |members: &Map<String, Value>| -> Value {
@@ -88,7 +93,7 @@ impl Call {
                 "deploymentId": "q9w8e7",
                 "apiId": "a1b2c3d4e5",
             },
-            "body": self.body.as_ref().map(Value::to_string),
+            "body": body,
             "isBase64Encoded": false,
         })
         .to_string()

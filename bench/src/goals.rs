@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::bodies::{self, Body};
 use crate::report::{Report, Workload};
 use crate::round_trips;
 use crate::stats::Figure;
@@ -74,6 +75,11 @@ pub(crate) const ROUND_TRIPS_PEERS: &str = "1–4, 1";
 const ADDED: f64 = 2.0;
 pub(crate) const ADDED_TEXT: &str = "≤ 2";
 
+/// The most that a body may cost, whatever is in it: milliseconds of CPU, and bytes of memory.
+const BODY_CPU: f64 = 300.0;
+const BODY_MEMORY: f64 = 64e6;
+pub(crate) const BODY_TEXT: &str = "≤ 300 ms, ≤ 64 MB";
+
 /// What became of a goal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -144,6 +150,14 @@ pub(crate) fn added(figure: &Figure) -> Verdict {
     Verdict::of(Some(figure.median), ADDED)
 }
 
+/// Whether no body costs too much.
+pub(crate) fn bodies(bodies: &[Body]) -> Verdict {
+    let most = |figure: fn(&Body) -> f64| bodies::worst(bodies, figure).map(figure);
+    let verdicts =
+        [Verdict::of(most(|body| body.cpu_ms), BODY_CPU), Verdict::of(most(|body| body.memory), BODY_MEMORY)];
+    Verdict::all(&verdicts.into_iter())
+}
+
 /// Whether every request keeps to one round trip.
 pub(crate) fn round_trips(report: &Report) -> Verdict {
     if round_trips::most(&report.round_trips) <= ROUND_TRIPS { Verdict::Met } else { Verdict::Missed }
@@ -163,6 +177,7 @@ pub(crate) fn judge(report: &Report) -> Vec<Judged> {
     });
     let pages = report.pages.iter().map(|page| self::page(page.large_by_small.median));
     all.push(Judged { figure: "added to the first word, ms", goal: ADDED_TEXT, verdict: added(&report.chat.added) });
+    all.push(Judged { figure: "the worst bodies", goal: BODY_TEXT, verdict: bodies(&report.bodies) });
     all.push(Judged { figure: "page of 50, large ÷ small", goal: PAGE_TEXT, verdict: Verdict::all(&pages) });
     all
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "durations are measured with the monotonic clock, which no test moves")]
 
 mod agent;
+mod bodies;
 mod chat;
 mod client;
 mod event;

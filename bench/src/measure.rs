@@ -15,7 +15,7 @@ use crate::proxy::Proxy;
 use crate::report::{Conditions, Report};
 use crate::start::{Parts, Starts};
 use crate::workload::{Requests, Seen, Workload};
-use crate::{agent, chat, goals, proc, report, round_trips, scale, secrets_manager, sizes, warm};
+use crate::{agent, bodies, chat, goals, proc, report, round_trips, scale, secrets_manager, sizes, warm};
 
 /// A workload with all that measuring it needs.
 struct Subject {
@@ -77,7 +77,8 @@ pub(crate) fn measure(plan: &Plan) -> Result<Report> {
     let of_writers = Proxy::start(port(&plan.small.app_url)?, Duration::ZERO)?;
     let writer = |database: String| {
         let program = function("reply-chat", &plan.release, database);
-        program.with("AGENT_URL", &agent_url).with("AGENT_MODEL", "bench")
+        // One user has all the streams of an environment.
+        program.with("AGENT_URL", &agent_url).with("AGENT_MODEL", "bench").with("QUOTA_RUNNING", "1000")
     };
     let chat_parts = chat::Parts {
         direct: writer(plan.small.app_url.clone()),
@@ -106,17 +107,7 @@ pub(crate) fn measure(plan: &Plan) -> Result<Report> {
     }
 
     let chat = chat.figures(&chat_parts, &mut numbers).context("the chat")?;
-    say("counting round trips");
-    let conversation = superuser_of_small.ask(async |client| fill::conversations(client, fill::PAGED, 1).await)?;
-    let conversation = conversation.first().context("no conversation in the small database")?;
-    let round_trips = round_trips::count(
-        conversation,
-        &issuer.token(&conversation.subject),
-        port(&plan.small.app_url)?,
-        |name, port| function(name, &plan.dev, through(&plan.small.app_url, port).unwrap_or_default()),
-        &mut numbers,
-    )?;
-
+    let (bodies, round_trips) = odds(plan, &issuer, &superuser_of_small, &chat_parts, &mut numbers)?;
     let conditions = Conditions {
         machine: proc::machine(),
         load: [load, self::load()],
@@ -129,9 +120,42 @@ pub(crate) fn measure(plan: &Plan) -> Result<Report> {
     };
     let workloads = subjects.into_iter().map(|subject| subject.report(plan, &mut numbers)).collect::<Result<_>>()?;
     let pages = pages.iter().filter_map(|(title, .., runs)| runs.figures(title)).collect();
-    let mut report = Report { conditions, workloads, pages, round_trips, chat, goals: Vec::new() };
+    let mut report = Report { conditions, workloads, pages, round_trips, chat, bodies, goals: Vec::new() };
     report.goals = goals::judge(&report);
     Ok(report)
+}
+
+/// What is measured once: the worst bodies, and the round trips of every function.
+fn odds(
+    plan: &Plan,
+    issuer: &Issuer,
+    superuser: &BareClient,
+    chat: &chat::Parts<'_>,
+    numbers: &mut Numbers,
+) -> Result<(Vec<bodies::Body>, Vec<round_trips::RoundTrips>)> {
+    let function = |name: &'static str, folder: &Path, database: String| {
+        Program::function(name, folder, &plan.scratch, database, issuer.auth_url())
+    };
+    say("sending the worst bodies");
+    let conversation = superuser.ask(async |client| fill::conversations(client, fill::PAGED, 1).await)?;
+    let conversation = conversation.first().context("no conversation in the small database")?;
+    let bodies = bodies::Parts {
+        append: function("append-messages", &plan.release, plan.small.app_url.clone()),
+        chat: chat.direct.clone(),
+        path: format!("/v1/conversations/{}/messages", conversation.id),
+        owner: issuer.token(&conversation.subject),
+        token: &chat.token,
+    };
+    let bodies = bodies::measure(&bodies, numbers).context("the worst bodies")?;
+    say("counting round trips");
+    let round_trips = round_trips::count(
+        conversation,
+        &issuer.token(&conversation.subject),
+        port(&plan.small.app_url)?,
+        |name, port| function(name, &plan.dev, through(&plan.small.app_url, port).unwrap_or_default()),
+        numbers,
+    )?;
+    Ok((bodies, round_trips))
 }
 
 impl Subject {

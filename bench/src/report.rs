@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::bodies::Body;
 use crate::chat::Chat;
 use crate::fill::Filled;
 use crate::goals::Judged;
@@ -20,6 +21,8 @@ pub(crate) struct Report {
     pub(crate) pages: Vec<Scale>,
     pub(crate) round_trips: Vec<RoundTrips>,
     pub(crate) chat: Chat,
+    /// Milliseconds of CPU and bytes of memory.
+    pub(crate) bodies: Vec<Body>,
     pub(crate) goals: Vec<Judged>,
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::bodies::{self, Body};
 use crate::chat::{Chat, Written};
 use crate::goals::{self, Goal, Verdict};
 use crate::report::{Report, Workload};
@@ -49,6 +50,7 @@ pub(crate) fn text(report: &Report) -> String {
     text.push_str(&pages(report));
     text.push_str(&trips(report));
     text.push_str(&chat(&report.chat));
+    text.push_str(&bodies(&report.bodies));
     text
 }
 
@@ -182,6 +184,25 @@ fn chat(chat: &Chat) -> String {
         row(of.title, &cells)
     }));
     format!("\n{}\n{}", aligned(&rows), aligned(&answers))
+}
+
+/// What costs most, and what a text costs that is as long.
+fn bodies(bodies: &[Body]) -> String {
+    let row = |title: &str, cells: &[String]| Row { cells: [&[title.to_owned()], cells].concat() };
+    let goal = judged(goals::BODY_TEXT, goals::bodies(bodies));
+    let mut rows =
+        vec![row("what one body, or one event, adds", &["CPU, ms".to_owned(), "memory, MB".to_owned(), goal])];
+    let mut tell = |title: &str, body: Option<&Body>| {
+        rows.extend(body.map(|body| {
+            let cells = [format!("{:.0}", body.cpu_ms), format!("{:.1}", body.memory / 1e6)];
+            row(&format!("{title}: {} in {}", body.shape, body.place), &cells)
+        }));
+    };
+    tell("most CPU", bodies::worst(bodies, |body| body.cpu_ms));
+    tell("most memory", bodies::worst(bodies, |body| body.memory));
+    let texts: Vec<Body> = bodies.iter().filter(|body| body.shape == bodies::TEXT).cloned().collect();
+    tell("for comparison", bodies::worst(&texts, |body| body.memory));
+    format!("\n{}", aligned(&rows))
 }
 
 fn judged(goal: &str, verdict: Verdict) -> String {

@@ -37,6 +37,7 @@ pub enum AgentEvent {
 pub(super) struct Events {
     ready: VecDeque<AgentEvent>,
     bytes: usize,
+    containers: usize,
     gave_something: bool,
     oddities: Oddities,
 }
@@ -58,11 +59,13 @@ impl Events {
 
     /// Whether more has come than an answer may hold.
     pub(super) fn is_too_large(&self) -> bool {
-        self.bytes > limits::ANSWER_BYTES
+        self.bytes > limits::ANSWER_BYTES || self.containers > limits::ANSWER_CONTAINERS
     }
 
     pub(super) fn chunk(&mut self, chunk: Chunk) {
-        self.bytes += frames::size_of(&chunk);
+        let (bytes, containers) = frames::size_of(&chunk);
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.containers += containers;
         self.gave_something |= frames::has_content(&chunk);
         // What is too much isn't kept until somebody looks.
         if !self.is_too_large() {

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::model::Extent;
 use crate::ui_stream::Chunk;
 
 pub(super) fn text_start(id: &str) -> Chunk {
@@ -72,8 +73,9 @@ pub(super) fn tool_output_available(id: &str, output: Value) -> Chunk {
     }
 }
 
-/// The bytes of a frame as compact JSON. Of a delta only what it adds: stored, it becomes one with those before.
-pub(super) fn size_of(chunk: &Chunk) -> usize {
+/// The bytes of a frame as compact JSON, and its objects and arrays. Of a delta only what it adds: stored, it becomes one with
+/// those before.
+pub(super) fn size_of(chunk: &Chunk) -> (usize, usize) {
     match chunk {
         Chunk::TextDelta { delta, provider_metadata: None, .. }
         | Chunk::ReasoningDelta { delta, provider_metadata: None, .. }
@@ -83,9 +85,11 @@ pub(super) fn size_of(chunk: &Chunk) -> usize {
                 0..0x20 => 6,
                 _ => 1,
             };
-            delta.bytes().map(escaped).sum()
+            (delta.bytes().map(escaped).sum(), 0)
         }
-        chunk => serde_json::to_string(chunk).map_or(usize::MAX, |json| json.len()),
+        chunk => {
+            serde_json::to_string(chunk).map_or((usize::MAX, 0), |json| (json.len(), Extent::of(&json).containers))
+        }
     }
 }
 

@@ -54,6 +54,8 @@ pub const TOKEN_BYTES: usize = 8 * 1024;
 
 /// The most bytes of an answer's frames, as compact JSON; an agent that sends more has failed.
 pub const ANSWER_BYTES: usize = PARTS_BYTES;
+/// The most objects and arrays in an answer's frames, themselves included; an agent that sends more has failed.
+pub const ANSWER_CONTAINERS: usize = 25_000;
 /// The most bytes of one event of an agent's stream. Some put all that they retrieved into one.
 pub const AGENT_EVENT_BYTES: usize = 2 * 1024 * 1024;
 /// The most values of one event of an agent's stream: each object's member and each array's item counts, at any depth. That is

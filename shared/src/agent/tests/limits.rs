@@ -24,6 +24,16 @@ fn an_answer_is_as_large_as_can_be_kept_and_no_larger() {
     // As JSON a control character is six bytes.
     let stream = delta(&"\u{1}".repeat(limits::ANSWER_BYTES / 6)) + "data: [DONE]\n\n";
     assert!(failure(&completion(&stream)).contains("too large"));
+    // A tree takes many times the bytes that it is written with.
+    let data = format!("data: {}\n\n", json!({"type": "data-x", "data": vec![json!({}); 9_998]}));
+    let read = passage(&(data.repeat(2) + "data: [DONE]\n\n"));
+    assert_eq!(read.last().unwrap(), &json!({"finish": "stop"}));
+    let read = passage(&(data.repeat(3) + "data: [DONE]\n\n"));
+    assert_eq!((read.len(), failure(&read)), (3, "the agent failed: too large: its frames"));
+    assert_eq!(
+        completion(&(delta("x").repeat(40_000) + "data: [DONE]\n\n")).last().unwrap(),
+        &json!({"finish": "stop"})
+    );
     let data = format!("data: {}\n\n", json!({"type": "data-x", "data": piece}));
     assert_eq!(failure(&passage(&data.repeat(17))), "the agent failed: too large: its frames");
 }
