@@ -80,6 +80,9 @@ create table public.messages (
         || jsonb_path_query_array(
             parts, '$[*] ? (@.type == "file" && !exists (@.filename ? (@.type() == "string"))).mediaType ? (@.type() == "string")'),
         '[]')) stored,
+    -- The ids of its tools' calls: no two calls of a conversation may share one. Null where it has none.
+    call_ids jsonb generated always as (
+        nullif(jsonb_path_query_array(parts, '$[*].toolCallId ? (@.type() == "string")'), '[]')) stored,
     sources jsonb not null default '[]',
     source_embeddings jsonb,
     metadata jsonb not null default '{}',
@@ -112,10 +115,13 @@ create table public.messages (
 create unique index messages_client_id on public.messages (conversation_id, client_id, request_hash)
     where client_id is not null;
 
+-- Few messages have calls.
+create index messages_with_calls on public.messages (conversation_id, seq) where call_ids is not null;
+
 -- A message's children, in order: its branches.
 create index messages_children on public.messages (conversation_id, parent_id, seq);
 
--- One generation of an answer.
+-- One generation of an answer. An answer that waited for its reader goes on in another run.
 create table public.runs (
     id uuid primary key default uuidv7(),
     user_id uuid not null references public.users on delete cascade,
@@ -125,7 +131,6 @@ create table public.runs (
     outcome text,
     created_at timestamptz not null default clock_timestamp(),
     constraint runs_user_id_id unique (user_id, id),
-    constraint runs_message_id unique (message_id),
     constraint runs_outcome check (outcome in ('complete', 'stopped', 'incomplete', 'failed'))
 );
 

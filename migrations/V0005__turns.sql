@@ -19,6 +19,10 @@ alter table public.runs
     add column replayable boolean not null default true,
     -- Whether its message is still to be put together from its chunks: its function died.
     add column parts_due boolean not null default false,
+    -- How many parts its message had before, and what the reader answered to those that waited, as `waiting_calls` has it;
+    -- 0 and null for the run that began the message.
+    add column base_parts integer not null default 0,
+    add column outcomes jsonb,
     add constraint runs_conversation foreign key (user_id, conversation_id)
         references public.conversations (user_id, id) on delete cascade,
     add constraint runs_ended check ((outcome is null) = (ended_at is null)),
@@ -38,6 +42,7 @@ create index runs_with_keys on public.runs (conversation_id) where idempotency_k
 -- How many answers of a user run.
 create index runs_live_of_user on public.runs (user_id) where outcome is null;
 create index runs_conversation on public.runs (conversation_id, created_at);
+create index runs_message on public.runs (message_id, created_at);
 create index runs_to_forget on public.runs (ended_at) where replayable and ended_at is not null;
 create index runs_parts_due on public.runs (conversation_id) where parts_due;
 
@@ -57,8 +62,9 @@ alter table public.quota_usage
     add constraint quota_usage_messages check (messages >= 0),
     add constraint quota_usage_tokens check (tokens >= 0);
 
--- An answer's row is written twice: when it is begun and when it ends. What else was stored stays as it is: the functions'
--- roles may not write over it, whatever a statement says.
+-- An answer's row is written twice: when it is begun and when it ends; and twice again where it waited for its reader and
+-- goes on: what it has said stays, and what its calls wait for is put into their parts. What else was stored stays as it is:
+-- the functions' roles may not write over it, whatever a statement says.
 create function public.refuse_rewriting() returns trigger
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -71,7 +77,13 @@ $$;
 create trigger messages_written_once
     before update of parts, content, sources, source_embeddings, metadata, model, usage, status, size, embeddings_size
     on public.messages for each row
-    when ((old.status <> 'in_progress' or old.origin <> 'relay') and current_user in ('colloquy_app', 'colloquy_sweep'))
+    when ((old.status <> 'in_progress' or old.origin <> 'relay')
+        and not (
+            old.origin = 'relay' and new.status = 'in_progress' and old.call_ids is not null
+            and new.content = old.content and new.sources = old.sources
+            and jsonb_array_length(new.parts) = jsonb_array_length(old.parts)
+            and jsonb_path_query_array(new.parts, '$[*].toolCallId') = old.call_ids)
+        and current_user in ('colloquy_app', 'colloquy_sweep'))
     execute function public.refuse_rewriting();
 
 grant update (parts, content, sources, source_embeddings, metadata, model, usage, status, size, embeddings_size)

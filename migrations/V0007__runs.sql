@@ -25,7 +25,9 @@ begin
     update messages m
     set parts = p_answer -> 'parts', content = p_answer ->> 'content', sources = p_answer -> 'sources',
         source_embeddings = nullif(p_answer -> 'sourceEmbeddings', 'null'), metadata = p_answer -> 'metadata',
-        model = p_model, usage = p_usage, status = p_status, size = (p_answer ->> 'size')::integer,
+        -- What an answer cost before it went on is known, whatever became of it then.
+        model = coalesce(p_model, m.model), usage = coalesce(p_usage, m.usage), status = p_status,
+        size = (p_answer ->> 'size')::integer,
         embeddings_size = (p_answer ->> 'embeddingsSize')::integer
     where m.user_id = p_user and m.id = p_message;
 end
@@ -272,10 +274,26 @@ begin
 end
 $$;
 
+-- The parts that a message had before it went on: those that stand before what was added.
+create function public.base_of(p_user uuid, p_message uuid, p_parts integer) returns jsonb
+language plpgsql stable
+set search_path = public, pg_temp
+as $$
+declare
+    base jsonb;
+begin
+    select coalesce(jsonb_agg(p.part order by p.n), '[]') into base
+    from messages m cross join jsonb_array_elements(m.parts) with ordinality p (part, n)
+    where m.user_id = p_user and m.id = p_message and p.n <= p_parts;
+    return base;
+end
+$$;
+
 -- What has been stored of a run behind chunk `p_after`. A line for each chunk, or one without; no line: there is no such
 -- run. The outcome is read first: where there is one, the chunks are all. `parts_due`: its message is still to be put together.
+-- With the first chunk come the parts that its message had before, where it went on.
 create function public.read_run(p_user uuid, p_run uuid, p_after integer)
-returns table (outcome text, parts_due boolean, n integer, frames jsonb, sources jsonb)
+returns table (outcome text, parts_due boolean, n integer, frames jsonb, sources jsonb, base jsonb)
 language plpgsql
 set search_path = public, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -285,16 +303,22 @@ as $$
 declare
     found_run record;
 begin
-    select r.outcome, r.lease_until, r.parts_due into found_run from runs r where r.user_id = p_user and r.id = p_run;
+    select r.outcome, r.lease_until, r.parts_due, r.message_id, r.base_parts into found_run from runs r
+    where r.user_id = p_user and r.id = p_run;
     if not found then
         return;
+    end if;
+    if p_after < 0 and found_run.base_parts > 0 then
+        base := base_of(p_user, found_run.message_id, found_run.base_parts);
     end if;
     if found_run.outcome is null and found_run.lease_until < clock_timestamp() and end_expired_run(p_user, p_run) then
         select r.outcome, r.parts_due into found_run.outcome, found_run.parts_due
         from runs r where r.user_id = p_user and r.id = p_run;
     end if;
     return query
-        select found_run.outcome, coalesce(found_run.parts_due, false), c.n, c.frames, c.sources from run_chunks c
+        select found_run.outcome, coalesce(found_run.parts_due, false), c.n, c.frames, c.sources,
+            case when c.n = 0 then base end
+        from run_chunks c
         where c.user_id = p_user and c.run_id = p_run and c.n > p_after
         order by c.n;
     if not found then
@@ -307,9 +331,11 @@ $$;
 
 revoke execute on function
     public.json_time, public.write_answer, public.end_expired_run, public.live_run, public.run_with_parts_due,
-    public.store_parts, public.append_chunks, public.end_run, public.request_stop, public.find_run, public.read_run
+    public.store_parts, public.append_chunks, public.end_run, public.request_stop, public.find_run, public.base_of,
+    public.read_run
     from public;
 grant execute on function
     public.json_time, public.write_answer, public.end_expired_run, public.live_run, public.run_with_parts_due,
-    public.store_parts, public.append_chunks, public.end_run, public.request_stop, public.find_run, public.read_run
+    public.store_parts, public.append_chunks, public.end_run, public.request_stop, public.find_run, public.base_of,
+    public.read_run
     to colloquy_app;

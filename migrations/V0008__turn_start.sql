@@ -204,7 +204,7 @@ create type public.turn_plan as (
 
 -- Judges what is asked for: `kind` submit, edit or regenerate, `targetId` and `targetClientId`, `question`, `key`, `parent`
 -- (`{"id", "clientId"}`, or `{}` for the beginning; null where none is given), `earlier`: the messages before the question as
--- the front end shows them, each as `{"id", "clientId"}`.
+-- the front end shows them, each as `{"id", "clientId"}`. What the answers to waiting calls make, `plan_continuation` judges.
 create function public.plan_turn(p_user uuid, p_conversation uuid, p_ask jsonb) returns public.turn_plan
 language plpgsql
 set search_path = public, pg_temp
@@ -340,18 +340,18 @@ begin
 end
 $$;
 
--- The last active messages up to a question, oldest first, within what `p_most` says, but always the question. What says
--- nothing, and what failed, is nothing to an agent; reasoning and data are never read for one.
+-- The last active messages up to a question, or to an answer that goes on, oldest first, within what `p_most` says, but always
+-- that one. What says nothing, and what failed, is nothing to an agent; reasoning and data are never read for one.
 --
 -- From the newest on, and no further than there is room, so that a long history costs no more than what is used of it:
 --   content       the text
---   parts         text and files in their order, where there are files; those of earlier questions while `fileBytes` lasts,
---                 and `chars` for files of text, which are words to a model
+--   parts         text, files and calls of tools in their order, where there are files or calls; those of earlier messages
+--                 while `fileBytes` lasts, and `chars` for calls and for files of text, which are words to a model
 --   filesLeftOut  otherwise what those files are called
 --   sources       of answers, while `sourcesBytes` lasts. Of large ones the first, with what names them and the passage, each
 --                 cut one character behind what the prompt shows, so that it can tell that there was more; a link is whole
 --                 or left out
---   asked         the question came with this request: who asked has its parts
+--   asked         the question came with this request, or its answer goes on: who asked has its parts
 create function public.turn_history(
     p_user uuid, p_conversation uuid, p_question uuid, p_seq bigint, p_asked boolean, p_most jsonb)
 returns jsonb
@@ -376,12 +376,13 @@ declare
     snippet_chars constant integer := (p_most ->> 'snippetChars')::integer + 1;
 begin
     for message in
-        select m.id, m.role, m.content, m.parts, m.file_names, m.sources, m.size
+        select m.id, m.role, m.content, m.parts, m.file_names, m.call_ids, m.sources, m.size
         from messages m
         where m.user_id = p_user and m.conversation_id = p_conversation and m.seq <= p_seq and m.active
             and m.role in ('user', 'assistant')
             and (m.id = p_question
-                or m.status not in ('failed', 'in_progress') and (m.content <> '' or m.file_names is not null))
+                or m.status not in ('failed', 'in_progress')
+                and (m.content <> '' or m.file_names is not null or m.call_ids is not null))
         order by m.seq desc
         limit greatest((p_most ->> 'messages')::integer, 1)
     loop
@@ -390,21 +391,31 @@ begin
         said := jsonb_build_object('role', message.role, 'content', message.content);
         if message.id = p_question and p_asked then
             said := said || '{"asked": true}';
-        elsif message.file_names is not null then
+        elsif coalesce(message.file_names, message.call_ids) is not null then
             said_parts := null;
             -- `size` is known without reading the parts, and with files in them hardly more than the files.
-            if message.id = p_question or message.size <= file_bytes then
-                said_parts := jsonb_path_query_array(message.parts, '$[*] ? (@.type == "text" || @.type == "file")');
+            if message.id = p_question
+                or message.size <= (case when message.file_names is null then 4 * chars else file_bytes end)
+            then
+                said_parts := jsonb_path_query_array(
+                    message.parts,
+                    '$[*] ? (@.type == "text" || @.type == "file" || @.type == "step-start" || exists (@.toolCallId))');
             end if;
             if message.id <> p_question then
-                select coalesce(sum(length(p.part ->> 'url') * 3 / 4), 0) into text_bytes
+                select coalesce(sum(case when p.part ? 'toolCallId' then length(p.part::text)
+                    else length(p.part ->> 'url') * 3 / 4 end), 0) into text_bytes
                 from jsonb_array_elements(said_parts) p (part)
-                where p.part ->> 'type' = 'file' and p.part ->> 'mediaType' ~* '^(text/|application/json)';
+                where p.part ? 'toolCallId'
+                    or p.part ->> 'type' = 'file' and p.part ->> 'mediaType' ~* '^(text/|application/json)';
                 if said_parts is null or text_bytes > chars then
-                    said := said || jsonb_build_object('filesLeftOut', message.file_names);
+                    if message.file_names is not null then
+                        said := said || jsonb_build_object('filesLeftOut', message.file_names);
+                    end if;
                     said_parts := null;
                 else
-                    file_bytes := file_bytes - message.size;
+                    if message.file_names is not null then
+                        file_bytes := file_bytes - message.size;
+                    end if;
                     chars := chars - text_bytes;
                 end if;
             end if;

@@ -35,12 +35,13 @@ use tokio::time::{Instant, timeout_at};
 use crate::config::{AgentConfig, AgentProtocol, SendUser};
 use crate::error::Error;
 use crate::id::{ConversationId, RunId, UserId};
-use crate::model::HistoryMessage;
+use crate::model::{BaseAnswer, HistoryMessage};
 use crate::secrets::{Credential, Unread};
 use crate::tls;
 use files::FileRules;
 use openai::Completion;
 use reading::Dialect;
+use ui_message_stream::Passage;
 
 pub use answer::AnswerStream;
 pub use events::AgentEvent;
@@ -77,8 +78,10 @@ pub struct Prompt<'a> {
     pub run: RunId,
     /// The conversation.
     pub conversation: ConversationId,
-    /// What was said, oldest first, the question last.
+    /// What was said, oldest first, the question last, or the answer that goes on.
     pub history: &'a [HistoryMessage],
+    /// The answer so far, where it goes on.
+    pub base: Option<&'a BaseAnswer>,
     /// Who asks. Told only where the settings say so.
     pub user: UserId,
     /// Their token. Told only where the settings say so.
@@ -168,7 +171,8 @@ impl Agent {
         headers.extend(uuid(&prompt.run).map(|run| (IDEMPOTENCY_KEY, run)));
         let (body, dialect) = match config.protocol {
             AgentProtocol::OpenAi => {
-                (self.completion(&prompt), Dialect::Completion(Box::new(Completion::new(config.think_tags))))
+                let completion = Completion::new(config.think_tags, prompt.base);
+                (self.completion(&prompt), Dialect::Completion(Box::new(completion)))
             }
             AgentProtocol::UiMessageStream => {
                 let body = json!({
@@ -176,7 +180,7 @@ impl Agent {
                     "messages": prompt::ui_messages(prompt.history, &FileRules::of(config)),
                     "trigger": "submit-message",
                 });
-                (body, Dialect::Passage(Box::default()))
+                (body, Dialect::Passage(Box::new(Passage::new(prompt.base))))
             }
         };
         let waits = Waits::from_now(config);

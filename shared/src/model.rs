@@ -12,6 +12,7 @@ mod new_turn;
 mod page;
 mod source;
 mod text;
+mod tool_outcome;
 mod turn;
 
 use std::fmt::Write;
@@ -32,9 +33,10 @@ pub use page::{BadCursor, ConversationCursor, Cursor, MessageCursor, Order, Page
 pub(crate) use source::is_web_url;
 pub use source::{NewSources, Source};
 pub(crate) use text::cut;
+pub use tool_outcome::ToolOutcome;
 pub use turn::{
-    ChatBranches, ChatMessage, Ended, Ending, FoundRun, HistoryMessage, NamedMessage, Quota, QuotaState, RunChunk,
-    RunPage, RunState, Siblings, StartedTurn, TurnRules, TurnStart,
+    BaseAnswer, ChatBranches, ChatMessage, Ended, Ending, FoundRun, HistoryMessage, NamedMessage, Quota, QuotaState,
+    RunChunk, RunPage, RunState, Siblings, StartedTurn, TurnRules, TurnStart,
 };
 
 /// The SHA-256 of a request's content, in hexadecimal. Objects are hashed with their members sorted, so that a repeated

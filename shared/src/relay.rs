@@ -4,7 +4,9 @@
 //! An answer is written by a task of its own, which ends with its stream. Its reader and the database are told the same
 //! frames: what is stored is the whole stream, and a replay is those frames again.
 
+mod answer;
 mod answering;
+mod call_ids;
 mod follow;
 mod outbox;
 mod outcome;

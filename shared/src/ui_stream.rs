@@ -7,6 +7,7 @@
 //! <https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol>
 
 mod assembler;
+mod call_id;
 mod chunk;
 mod field;
 mod message;
@@ -22,7 +23,8 @@ use serde::Serialize;
 
 use crate::model::ChatMessage;
 
-pub use assembler::{Assembled, Assembler};
+pub use assembler::{Assembled, Assembler, StepCalls};
+pub use call_id::{agents_call_id, as_the_agent_names_it, note_agents_call_id};
 pub use chunk::Chunk;
 pub use field::{BadChunk, Citations, FinishReason, Flag, InputEncoding, ProviderMetadata, SteeringParts};
 pub use message::{
@@ -30,7 +32,7 @@ pub use message::{
     note_sources_left_out, start_metadata, turn_metadata,
 };
 pub use parts::{OpenParts, merge};
-pub use replay::of_message;
+pub use replay::{of_message, of_parts};
 
 /// The event after the last frame.
 pub const DONE: &str = "data: [DONE]\n\n";
@@ -59,11 +61,11 @@ pub fn frame(frame: &impl Serialize) -> Bytes {
     event.into()
 }
 
-/// A stored answer's whole stream.
+/// A stored answer's stream: whole, or behind the first parts that a front end had when the answer went on.
 #[must_use]
-pub fn whole(answer: &ChatMessage) -> Bytes {
+pub fn stored(answer: &ChatMessage, had: usize) -> Bytes {
     let mut stream = Vec::new();
-    for stored in of_message(answer) {
+    for stored in of_message(answer, had) {
         stream.extend_from_slice(&frame(&stored));
     }
     stream.extend_from_slice(DONE.as_bytes());

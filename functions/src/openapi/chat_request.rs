@@ -20,8 +20,8 @@ pub struct ChatRequest {
     /// What made the front end send.
     #[schema(value_type = Trigger, required = false)]
     pub trigger: Option<Trigger>,
-    /// With `submit-message`, the question that this one is another wording of; with `regenerate-message`, the answer to be
-    /// replaced, or the question to be answered again, by default the last one.
+    /// With `submit-message`, the question that this one is another wording of, or the answer that goes on; with
+    /// `regenerate-message`, the answer to be replaced, or the question to be answered again, by default the last one.
     #[schema(value_type = String, required = false)]
     pub message_id: Option<String>,
     /// The message that the question follows, by our id or the client's own; null for none, so that it begins another branch.
@@ -45,9 +45,10 @@ pub struct ChatRequestMessage {
     /// The client's own id of it: makes the question safe to repeat.
     #[schema(value_type = ClientId, required = false)]
     pub id: Option<ClientId>,
-    /// Who speaks. A question is the `user`'s.
+    /// Who speaks. A question is the `user`'s; the `assistant`'s message goes on once its calls are answered.
     pub role: ChatRequestRole,
-    /// What it says.
+    /// What it says. Of an answer that goes on, the parts of calls are read that have one of the states `output-available`
+    /// (`output`), `output-error` (`errorText`) and `approval-responded` (`approval`: `approved`, `reason`).
     #[schema(min_items = 1, max_items = 200)]
     pub parts: Vec<Part>,
     /// The client's own data.

@@ -15,6 +15,7 @@ use super::failure::{AgentFailure, FailureKind, word};
 use super::json;
 use super::sources::Sources;
 use super::usage;
+use crate::model::BaseAnswer;
 use crate::ui_stream::FinishReason;
 use tools::Tools;
 use words::{Kind, Words};
@@ -41,9 +42,10 @@ pub(super) struct Completion {
 }
 
 impl Completion {
-    /// With thoughts between tags in its content, or with tags that are words as any other.
-    pub(super) fn new(think_tags: bool) -> Self {
-        Self { words: Words::new(think_tags), ..Self::default() }
+    /// With thoughts between tags in its content, or with tags that are words as any other; behind what the answer was before
+    /// it went on.
+    pub(super) fn new(think_tags: bool, base: Option<&BaseAnswer>) -> Self {
+        Self { words: Words::new(think_tags), sources: Sources::behind(base), ..Self::default() }
     }
 
     /// Reads a frame, or a whole completion.

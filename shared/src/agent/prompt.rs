@@ -1,9 +1,10 @@
 //! What an agent is told: the history, and what earlier answers rested on, as data.
 //!
 //! Whatever a history holds, a prompt begins with a question, its speakers take turns, and it ends with the question that
-//! is asked: the chat templates of many models refuse all else, so that a history which was cut at a number of messages,
+//! is asked, or with the answer that goes on: the chat templates of many models refuse all else, so that a history which was cut at a number of messages,
 //! or holds a question whose answer failed, would never be answered again.
 
+mod calls;
 mod openai;
 #[cfg(test)]
 mod tests;
@@ -36,25 +37,39 @@ enum Piece<'a> {
     File(&'a Object),
     /// What the words before it rest on.
     Sources(Vec<Object>),
+    /// A call of a tool, with its end.
+    Call(Object),
+    /// Another step begins: what follows was said once the calls before had come to their ends.
+    Step,
 }
 
 /// What is said in turn: messages of one speaker that follow each other become one, what comes before the first question is
 /// left out, and so is what says nothing.
-fn speeches<'a>(history: &'a [HistoryMessage], files: &FileRules) -> Vec<Speech<'a>> {
+///
+/// `own_calls`: also the calls that the agent's own service ran.
+fn speeches<'a>(history: &'a [HistoryMessage], files: &FileRules, own_calls: bool) -> Vec<Speech<'a>> {
     let sources = sources_of(history);
     let mut speeches: Vec<Speech<'a>> = Vec::with_capacity(history.len());
     for (i, (message, sources)) in history.iter().zip(sources).enumerate() {
-        let is_question = i + 1 == history.len();
+        let is_last = i + 1 == history.len();
         // Instructions are the settings' alone, and the result of a tool means nothing without its call.
         if !matches!(message.role, Role::User | Role::Assistant) {
             continue;
         }
-        let mut pieces = said(message, files);
+        let mut pieces = said(message, files, is_last);
+        pieces.retain(|piece| own_calls || !matches!(piece, Piece::Call(call) if calls::is_the_agents(call)));
+        if !pieces.iter().any(|piece| matches!(piece, Piece::Call(_))) {
+            pieces.retain(|piece| !matches!(piece, Piece::Step));
+        }
         // A question is a question, however little it says.
-        if pieces.is_empty() && !is_question {
+        if pieces.is_empty() && !is_last {
             continue;
         }
-        pieces.extend(sources.map(Piece::Sources));
+        if let Some(sources) = sources {
+            // Nothing may stand between calls and what follows them.
+            let words = pieces.iter().rposition(|piece| matches!(piece, Piece::Text(_) | Piece::File(_)));
+            pieces.insert(words.map_or(0, |place| place + 1), Piece::Sources(sources));
+        }
         match speeches.last_mut() {
             None if message.role == Role::Assistant => {}
             Some(last) if last.role == message.role => last.pieces.extend(pieces),
@@ -64,8 +79,8 @@ fn speeches<'a>(history: &'a [HistoryMessage], files: &FileRules) -> Vec<Speech<
     speeches
 }
 
-/// What a message says, its thoughts left out.
-fn said<'a>(message: &'a HistoryMessage, files: &FileRules) -> Vec<Piece<'a>> {
+/// What a message says, its thoughts left out. The last of a history is the question, or the answer that goes on.
+fn said<'a>(message: &'a HistoryMessage, files: &FileRules, is_last: bool) -> Vec<Piece<'a>> {
     let text = |text: &'a str| {
         let text = if message.role == Role::Assistant { without_thoughts(text) } else { text };
         (!text.trim().is_empty()).then(|| Piece::Text(text.into()))
@@ -80,7 +95,12 @@ fn said<'a>(message: &'a HistoryMessage, files: &FileRules) -> Vec<Piece<'a>> {
             let file = part.as_object()?;
             Some(if files.takes(file) { Piece::File(file) } else { Piece::Text(named(name_of(file))) })
         }
-        _ => None,
+        _ if message.role == Role::User => None,
+        "step-start" => Some(Piece::Step),
+        _ => {
+            let call = part.as_object().filter(|part| part.contains_key("toolCallId"))?;
+            calls::settled(call, is_last).map(Piece::Call)
+        }
     };
     message.parts.iter().filter_map(piece).collect()
 }

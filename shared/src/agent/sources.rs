@@ -12,7 +12,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Map, Value};
 
 use super::events::Events;
-use crate::model::{NewSources, cut, limits};
+use crate::model::{BaseAnswer, NewSources, cut, limits};
 use candidate::Candidate;
 use shapes::{Entry, Kind};
 use told::{Key, Told};
@@ -76,6 +76,21 @@ impl Sources {
         }
     }
 
+    /// Behind those of the answer before it went on: these keep their ids and places.
+    pub(super) fn behind(base: Option<&BaseAnswer>) -> Self {
+        let mut sources = Self::default();
+        let Some(base) = base else { return sources };
+        for source in &base.sources {
+            let text = |name: &str| source.get(name).and_then(Value::as_str).unwrap_or_default();
+            sources.ids.insert(text("id").to_owned());
+            sources.seen.insert(key_of_part(text("id"), text("url"), text("title")));
+            sources.bytes += size_of(source);
+        }
+        let left_out = base.metadata.get("sourcesLeftOut").and_then(Value::as_u64).unwrap_or_default();
+        sources.left_out = usize::try_from(left_out).unwrap_or_default();
+        sources
+    }
+
     /// Tells the new sources in a frame of an OpenAI-compatible stream; whether it speaks of any.
     pub(super) fn of_completion(&mut self, frame: &Object, choice: Option<&Object>, events: &mut Events) -> bool {
         let places = shapes::places(frame, choice);
@@ -108,9 +123,8 @@ impl Sources {
         let id = text(source, "id").filter(|id| (1..=200).contains(&id.chars().count()));
         let title = text(source, "title").or_else(|| text(source, "filename")).filter(|title| !title.is_empty());
         let content = || Value::Object(source.clone()).to_string();
-        let key = id
-            .as_ref()
-            .map_or_else(content, |id| format!("{id}\0{}", url.as_ref().or(title.as_ref()).map_or("", |it| it)));
+        let text_of = |text: &Option<String>| text.clone().unwrap_or_default();
+        let key = id.as_ref().map_or_else(content, |id| key_of_part(id, &text_of(&url), &text_of(&title)));
         if !self.seen.insert(key.clone()) {
             return;
         }
@@ -205,4 +219,9 @@ impl Sources {
     fn unnamed(&self) -> String {
         format!("Source {}", self.ids.len() + 1)
     }
+}
+
+/// What tells a source of the AI SDK's from others: agents give two of them one id.
+fn key_of_part(id: &str, url: &str, title: &str) -> String {
+    format!("{id}\0{}", if url.is_empty() { title } else { url })
 }

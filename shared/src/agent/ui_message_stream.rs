@@ -10,7 +10,7 @@ use super::frames;
 use super::json;
 use super::sources::{Sources, is_good_link};
 use super::usage;
-use crate::model::cut;
+use crate::model::{BaseAnswer, cut};
 use crate::ui_stream::{BadChunk, Chunk, Citations, FinishReason, OpenParts, SteeringParts};
 
 /// The most characters of a failure's words that a reader is shown.
@@ -27,6 +27,12 @@ pub(super) struct Passage {
 }
 
 impl Passage {
+    /// Behind what the answer was before it went on: its calls may still be spoken of.
+    pub(super) fn new(base: Option<&BaseAnswer>) -> Self {
+        let parts = base.map(|base| base.parts.as_slice()).unwrap_or_default();
+        Self { parts: OpenParts::behind(parts), sources: Sources::behind(base), ..Self::default() }
+    }
+
     /// Reads a frame; true where it was the last.
     pub(super) fn frame(&mut self, frame: &Map<String, Value>, events: &mut Events) -> Result<bool, AgentFailure> {
         let mut frame = frame.clone();

@@ -16,7 +16,7 @@ use super::runs::chunks;
 use super::{Db, UserDb};
 use crate::error::Error;
 use crate::id::{RunId, UserId};
-use crate::model::{FinishedAnswer, RunChunk};
+use crate::model::{BaseAnswer, FinishedAnswer, RunChunk};
 use crate::ui_stream::{Assembler, Chunk};
 
 const CHUNKS: &str = include_str!("runs/chunks.sql");
@@ -105,8 +105,10 @@ impl Db {
     async fn assembled(&self, user: UserId, run: RunId) -> Result<FinishedAnswer, Error> {
         let params = [(&user.uuid() as _, Type::UUID), (&run.uuid() as _, Type::UUID)];
         let rows = self.run(user, Access::Read, &[Statement { sql: CHUNKS, params: &params }]).await?;
-        let chunks = chunks(rows.first().map(Vec::as_slice).unwrap_or_default())?;
-        Ok(assemble(chunks))
+        let rows = rows.first().map(Vec::as_slice).unwrap_or_default();
+        let base = rows.first().map(|row| row.try_get::<_, Option<Json<BaseAnswer>>>("base"));
+        let base = base.transpose().map_err(unreadable)?.flatten().map(|base| base.0).unwrap_or_default();
+        Ok(assemble(base, chunks(rows)?))
     }
 
     /// Stores it; one that can't be stored is left out, so that the run has an end.
@@ -128,10 +130,11 @@ impl Db {
     }
 }
 
-/// The answer that a dead run's chunks make. A frame that can't be read is passed over: an answer that has most of its words
-/// is worth more than none.
-fn assemble(chunks: Vec<RunChunk>) -> FinishedAnswer {
-    let (mut assembler, mut sources) = (Assembler::default(), Vec::new());
+/// The answer that a dead run's chunks make, behind what it was before. A frame that can't be read is passed over: an answer
+/// that has most of its words is worth more than none.
+fn assemble(base: BaseAnswer, chunks: Vec<RunChunk>) -> FinishedAnswer {
+    let mut sources = base.embedded_sources();
+    let mut assembler = Assembler::going_on(base.parts, base.metadata);
     for chunk in chunks {
         let mut told = chunk.sources.into_iter();
         for frame in chunk.frames.into_iter().filter_map(|frame| Chunk::parse(frame).ok()) {
@@ -144,5 +147,5 @@ fn assemble(chunks: Vec<RunChunk>) -> FinishedAnswer {
         }
         sources.extend(told);
     }
-    assembler.finish().into_answer(sources, &[])
+    assembler.finish().into_answer(sources, &[base.model.into(), base.usage.into()])
 }

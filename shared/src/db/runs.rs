@@ -96,6 +96,7 @@ impl UserDb<'_> {
         Ok(Some(FoundRun {
             run: row.try_get::<_, uuid::Uuid>("run_id").map_err(unreadable)?.into(),
             message: row.try_get::<_, uuid::Uuid>("message_id").map_err(unreadable)?.into(),
+            has_base: false,
         }))
     }
 
@@ -111,7 +112,8 @@ impl UserDb<'_> {
         if first.try_get("parts_due").map_err(unreadable)? {
             self.db.store_parts_of(self.caller.user_id(), run).await?;
         }
-        Ok(Some(RunPage { chunks: chunks(&rows)?, ended }))
+        let base: Option<Json<Vec<Map<String, Value>>>> = first.try_get("base").map_err(unreadable)?;
+        Ok(Some(RunPage { base: base.map(|base| base.0).unwrap_or_default(), chunks: chunks(&rows)?, ended }))
     }
 }
 

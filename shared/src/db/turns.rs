@@ -5,6 +5,7 @@ mod history;
 mod pages;
 mod refusal;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -18,7 +19,9 @@ use super::messages::{message, most_bytes};
 use super::pipeline::Statement;
 use crate::error::Error;
 use crate::id::{ClientId, ConversationRef, MessageId, MessageRef};
-use crate::model::{FoundRun, Message, Question, QuotaState, StartedTurn, Title, Turn, TurnRules, TurnStart};
+use crate::model::{
+    Ask, BaseAnswer, FoundRun, Message, Question, QuotaState, StartedTurn, Title, Turn, TurnRules, TurnStart,
+};
 use ask::AskRow;
 use history::{HistoryRoom, HistoryRow};
 use pages::{chat_message, siblings};
@@ -109,13 +112,19 @@ impl UserDb<'_> {
 
 fn read_start(row: &Row, turn: &Turn, rules: &TurnRules) -> Result<Option<TurnStart>, Error> {
     let outcome: &str = row.try_get("outcome").map_err(unreadable)?;
+    let goes_on = matches!(turn.ask, Ask::Continue { .. });
     let start = match outcome {
         "started" => started(row, turn).map(|started| TurnStart::Started(Box::new(started))).map_err(unreadable),
         "joined" => Ok(TurnStart::Joined(FoundRun {
             run: row.try_get::<_, uuid::Uuid>("run_id").map_err(unreadable)?.into(),
             message: row.try_get::<_, uuid::Uuid>("message_id").map_err(unreadable)?.into(),
+            has_base: goes_on,
         })),
-        "finished" => chat_message(row).map(|message| TurnStart::Finished(Box::new(message))).map_err(unreadable),
+        "finished" => {
+            let had: Option<i32> = row.try_get("base_parts").map_err(unreadable)?;
+            let had = had.filter(|_| goes_on).and_then(|parts| usize::try_from(parts).ok()).unwrap_or_default();
+            chat_message(row).map(|message| TurnStart::Finished(Box::new(message), had)).map_err(unreadable)
+        }
         "turn_running" => Err(turn_running()),
         "turn_stopping" => return Ok(None),
         "too_many_running" => Err(too_many_running(rules)),
@@ -123,13 +132,15 @@ fn read_start(row: &Row, turn: &Turn, rules: &TurnRules) -> Result<Option<TurnSt
             let state = quota_state(row).map_err(unreadable)?;
             Err(state.map_or_else(|| Error::internal("a quota without a state"), |state| quota_exceeded(rules, state)))
         }
-        fault => Err(refused(fault)),
+        fault => Err(refused(fault, turn)),
     };
     start.map(Some)
 }
 
 fn started(row: &Row, turn: &Turn) -> Result<StartedTurn, tokio_postgres::Error> {
     let history = row.try_get::<_, Json<Vec<HistoryRow>>>("history")?.0;
+    let base = row.try_get::<_, Option<Json<BaseAnswer>>>("base")?.map(|base| base.0);
+    let call_ids = row.try_get::<_, Option<Json<HashSet<String>>>>("call_ids")?;
     let id = |column: &str| row.try_get::<_, uuid::Uuid>(column);
     Ok(StartedTurn {
         run: id("run_id")?.into(),
@@ -143,7 +154,9 @@ fn started(row: &Row, turn: &Turn) -> Result<StartedTurn, tokio_postgres::Error>
         left: row.try_get::<_, Option<uuid::Uuid>>("left_id")?.map(MessageId::from),
         siblings: siblings(row, "siblings")?,
         question_siblings: siblings(row, "question_siblings")?,
-        history: history.into_iter().map(|row| row.with_parts_of(turn)).collect(),
+        history: history.into_iter().map(|row| row.with_parts_of(turn, base.as_ref())).collect(),
+        call_ids: call_ids.map(|ids| ids.0).unwrap_or_default(),
+        base,
         quota: quota_state(row)?,
     })
 }

@@ -10,6 +10,7 @@ use crate::id::{ClientId, ConversationRef, MessageRef};
 use crate::model::input::{FromJson, Object, checked, members};
 use crate::model::new_message::{Parts, text_of};
 use crate::model::text::beginning;
+use crate::model::tool_outcome::{ToolOutcome, continuation};
 use crate::model::{Metadata, Title, hash_of};
 
 /// A request for an answer.
@@ -59,6 +60,15 @@ pub enum Ask {
         /// attempt never arrived offers a retry, and that is what a retry sends.
         question: Option<Question>,
     },
+    /// What an answer waits for, so that it goes on.
+    Continue {
+        /// The answer.
+        target: MessageRef,
+        /// What the reader answers to its calls.
+        outcomes: Vec<ToolOutcome>,
+        /// Where in the request's body its parts stood.
+        pointer: String,
+    },
 }
 
 impl Ask {
@@ -68,6 +78,7 @@ impl Ask {
         match self {
             Self::Submit(question) | Self::Edit { question, .. } => Some(question),
             Self::Regenerate { question, .. } => question.as_ref(),
+            Self::Continue { .. } => None,
         }
     }
 }
@@ -142,19 +153,22 @@ impl FromJson for Turn {
         let target = object.optional::<String>("messageId", faults).map(|text| MessageRef::parse(&text));
         let parent = object.nullable::<String>("parentId", faults);
         let (pointer, last, earlier) = last_message(&mut object, faults);
-        let question = last.and_then(|message| match message.get("role") {
-            Some(Value::String(role)) if role == "user" => question(message, &pointer, faults),
-            _ if trigger == Trigger::Regenerate => None,
-            _ => {
-                faults.push(Fault::body(format!("{pointer}/role"), "must be user: the last message is the question"));
-                None
-            }
-        });
-        let ask = match (trigger, target, question) {
-            (Trigger::Regenerate, target, question) => Some(Ask::Regenerate { target, question }),
-            (Trigger::Submit, Some(target), Some(question)) => Some(Ask::Edit { target, question }),
-            (Trigger::Submit, None, Some(question)) => Some(Ask::Submit(question)),
-            (Trigger::Submit, _, None) => {
+        let ask = match last {
+            Some(message) => match message.get("role").and_then(Value::as_str) {
+                Some("user") => question(message, &pointer, faults).map(|question| match (trigger, target) {
+                    (Trigger::Regenerate, target) => Ask::Regenerate { target, question: Some(question) },
+                    (Trigger::Submit, Some(target)) => Ask::Edit { target, question },
+                    (Trigger::Submit, None) => Ask::Submit(question),
+                }),
+                _ if trigger == Trigger::Regenerate => Some(Ask::Regenerate { target, question: None }),
+                Some("assistant") => continuation(message, target, &pointer, faults),
+                _ => {
+                    faults.push(Fault::body(format!("{pointer}/role"), NO_QUESTION));
+                    None
+                }
+            },
+            None if trigger == Trigger::Regenerate => Some(Ask::Regenerate { target, question: None }),
+            None => {
                 if !object.has("message") && !object.has("messages") {
                     faults.push(Fault::body(object.pointer("messages"), "is missing, and so is message"));
                 }
@@ -178,6 +192,10 @@ impl FromJson for Turn {
         })
     }
 }
+
+/// Of a last message that asks nothing.
+pub(super) const NO_QUESTION: &str =
+    "must be user: the last message is the question, unless it is an answer whose calls of tools were answered";
 
 /// The most messages before the question whose names are looked up. A page has fewer that aren't stored.
 const EARLIER: usize = 1000;

@@ -1,5 +1,6 @@
 //! What a turn is made of once it has begun: the run of its answer, and what is stored of it beside the stream.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -74,8 +75,9 @@ pub enum TurnStart {
     Started(Box<StartedTurn>),
     /// An earlier request began it, and its stream is stored or still being stored: follow that.
     Joined(FoundRun),
-    /// An earlier request began it and it ended; only the answer is left of its stream.
-    Finished(Box<ChatMessage>),
+    /// An earlier request began it and it ended; only the answer is left of its stream. Of an answer that went on, its reader
+    /// has as many parts as this says.
+    Finished(Box<ChatMessage>, usize),
 }
 
 /// A turn that has begun.
@@ -103,10 +105,58 @@ pub struct StartedTurn {
     pub siblings: Option<Siblings>,
     /// The question among those that have its parent.
     pub question_siblings: Option<Siblings>,
-    /// What the agent is given: oldest first, the question last.
+    /// What the agent is given: oldest first, the question last, or the answer that goes on.
     pub history: Vec<HistoryMessage>,
+    /// The ids of the conversation's calls, which no further call may have.
+    pub call_ids: HashSet<String>,
+    /// The answer so far, where it goes on.
+    pub base: Option<BaseAnswer>,
     /// What the user has left, where there is a quota.
     pub quota: Option<QuotaState>,
+}
+
+/// An answer that goes on, as it was before.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BaseAnswer {
+    /// Its parts, with the reader's answers to the calls that waited.
+    pub parts: Vec<Map<String, Value>>,
+    /// What was said of it, but for why it ended.
+    pub metadata: Map<String, Value>,
+    /// What it rests on so far, without embeddings.
+    pub sources: Vec<Map<String, Value>>,
+    /// The sources' embeddings, by their ids.
+    pub source_embeddings: Option<Map<String, Value>>,
+    /// What it has cost so far.
+    pub usage: Option<Map<String, Value>>,
+    /// The model that wrote it.
+    pub model: Option<String>,
+}
+
+impl BaseAnswer {
+    /// What it rests on so far, each with its embedding.
+    #[must_use]
+    pub fn embedded_sources(&self) -> Vec<Map<String, Value>> {
+        let embeddings = self.source_embeddings.as_ref();
+        let embedding = |source: &Map<String, Value>| Some(embeddings?.get(source.get("id")?.as_str()?)?.clone());
+        let mut sources = self.sources.clone();
+        for source in &mut sources {
+            source.extend(embedding(source).map(|embedding| ("embedding".to_owned(), embedding)));
+        }
+        sources
+    }
+
+    /// What it has cost in all, with what was told since.
+    #[must_use]
+    pub fn usage_with(&self, usage: Option<&Map<String, Value>>) -> Option<Map<String, Value>> {
+        let Some(mut sum) = self.usage.clone() else { return usage.cloned() };
+        for (name, count) in usage.into_iter().flatten() {
+            let so_far = sum.get(name).and_then(Value::as_u64);
+            let both = so_far.zip(count.as_u64()).map(|(so_far, count)| so_far.saturating_add(count).into());
+            sum.insert(name.clone(), both.unwrap_or_else(|| count.clone()));
+        }
+        Some(sum)
+    }
 }
 
 /// Messages that have one parent, and which of them this is: the branches between which a reader can choose.
@@ -182,6 +232,8 @@ pub struct FoundRun {
     pub run: RunId,
     /// Its answer.
     pub message: MessageId,
+    /// Whether its reader has the parts that the answer had before this run.
+    pub has_base: bool,
 }
 
 /// Frames of a running answer's stream, as they are stored beside it.
@@ -236,6 +288,8 @@ pub struct Ended {
 /// What has been stored of a run since a reader last looked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunPage {
+    /// The parts that its answer had before the run; only with its first chunk.
+    pub base: Vec<Map<String, Value>>,
     /// Its chunks, in order.
     pub chunks: Vec<RunChunk>,
     /// How it has ended, if it has.

@@ -97,13 +97,18 @@ impl Following {
 
     fn took(&mut self, page: Result<Option<RunPage>, Error>, now: Instant) -> Option<Bytes> {
         match page {
-            Ok(Some(RunPage { chunks, ended })) => {
+            Ok(Some(RunPage { base, chunks, ended })) => {
                 self.heard = now;
                 let mut bytes = Vec::new();
+                let mut base = Some(base).filter(|_| !self.run.has_base);
                 for chunk in chunks {
                     self.after = chunk.n;
                     for frame in chunk.frames {
                         self.write(frame, &mut bytes);
+                        // What the answer had before comes behind the frame that begins it.
+                        for frame in base.take().map(ui_stream::of_parts).unwrap_or_default() {
+                            self.write_chunk(&frame, &mut bytes);
+                        }
                     }
                 }
                 if !bytes.is_empty() {
@@ -136,9 +141,13 @@ impl Following {
                 bytes.extend_from_slice(&ui_stream::frame(&end));
             }
         }
-        let _ = self.open.observe(&chunk);
+        self.write_chunk(&chunk, bytes);
+    }
+
+    fn write_chunk(&mut self, chunk: &Chunk, bytes: &mut Vec<u8>) {
+        let _ = self.open.observe(chunk);
         if chunk.is_read_by_version_6() {
-            bytes.extend_from_slice(&ui_stream::frame(&chunk));
+            bytes.extend_from_slice(&ui_stream::frame(chunk));
         }
     }
 

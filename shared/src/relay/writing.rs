@@ -5,23 +5,23 @@ use std::time::Duration;
 use axum::body::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, OptionFuture};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-use super::answering::{Answering, is_content, is_word, rest};
+use super::answer::Answer;
+use super::answering::{Answering, rest};
 use super::outbox::{Outbox, added_bytes};
 use super::outcome::{Outcome, error};
 use super::reader::Reader;
 use super::titling::{StoredTitle, store_title};
 use super::{Asked, Deadline};
 use crate::agent::{Agent, AgentEvent, Prompt};
-use crate::clock::Clock;
 use crate::config::ChatConfig;
 use crate::db::Db;
 use crate::error::Error;
 use crate::id::{ConversationId, RunId};
-use crate::model::{Ended, Ending, NewSources, RunState, StartedTurn, Status, Title};
-use crate::ui_stream::{self, Assembler, Chunk, FinishReason, OpenParts};
+use crate::model::{Ended, RunState, StartedTurn, Title};
+use crate::ui_stream::{self, Chunk, FinishReason};
 
 /// How often the database is told that a silent run goes on, and asked whether it should.
 const HEARTBEAT: Duration = Duration::from_millis(500);
@@ -45,18 +45,8 @@ pub(super) struct Writing {
     titling: Option<BoxFuture<'static, Option<Title>>>,
     /// What it said, until that is stored: words and title share one connection, one after the other.
     title: Option<Title>,
-    open: OpenParts,
-    /// What is stored of it in the end.
-    assembler: Assembler,
-    sources: Vec<Map<String, Value>>,
-    sources_left_out: usize,
-    usage: Option<Map<String, Value>>,
-    model: Option<String>,
-    finish: Option<FinishReason>,
+    answer: Answer,
     began: Instant,
-    first_word: Option<Instant>,
-    /// Whether it has anything that a reader is given.
-    has_content: bool,
     /// When the reader was last told something.
     spoke: Instant,
     /// When the database is to be told something next, at the latest; and after a failure not before this.
@@ -81,16 +71,8 @@ impl Writing {
             storing: None,
             titling: None,
             title: None,
-            open: OpenParts::default(),
-            assembler: Assembler::default(),
-            sources: Vec::new(),
-            sources_left_out: 0,
-            usage: None,
-            model: None,
-            finish: None,
+            answer: Answer::new(started),
             began: now,
-            first_word: None,
-            has_content: false,
             spoke: now,
             heartbeat: now + HEARTBEAT,
             not_before: now,
@@ -115,7 +97,8 @@ impl Writing {
         let mut answering = Answering::Asking(
             async move {
                 let token = token.as_deref();
-                agent.ask(Prompt { run, conversation, user, token, history: &started.history }).await
+                let base = started.base.as_ref();
+                agent.ask(Prompt { run, conversation, user, token, history: &started.history, base }).await
             }
             .boxed(),
         );
@@ -138,7 +121,7 @@ impl Writing {
             tokio::select! {
                 event = answering.next() => match event {
                     Ok(Some(event)) => self.take(event),
-                    Ok(None) => return Outcome::Finished(self.finish.unwrap_or(FinishReason::Other)),
+                    Ok(None) => return Outcome::Finished(self.answer.finish.unwrap_or(FinishReason::Other)),
                     Err(failure) => return Outcome::Failed(failure),
                 },
                 Some(stored) = OptionFuture::from(self.storing.as_mut()) => {
@@ -168,33 +151,21 @@ impl Writing {
 
     fn take(&mut self, event: AgentEvent) {
         match event {
-            AgentEvent::Chunk(chunk) => {
-                self.has_content |= is_content(&chunk);
-                if is_word(&chunk) {
-                    self.first_word.get_or_insert_with(Instant::now);
-                }
-                self.send(&chunk);
-            }
+            AgentEvent::Chunk(chunk) => self.answer.frames_of(chunk).for_each(|chunk| self.send(&chunk)),
             AgentEvent::Source { chunk, source } => {
-                self.sources.push(source.clone());
-                let shown = Chunk::parse(NewSources::nth_part_of(&source, self.sources.len()));
-                self.send(&shown.unwrap_or(chunk));
+                self.answer.frames_of_source(&source, chunk).for_each(|chunk| self.send(&chunk));
                 self.outbox.push_source(source);
             }
-            AgentEvent::SourcesLeftOut(number) => self.sources_left_out = number,
-            AgentEvent::Usage(usage) => self.usage = Some(usage),
-            AgentEvent::Model(model) => self.model = Some(model),
-            AgentEvent::Finish(reason) => self.finish = Some(reason),
+            AgentEvent::SourcesLeftOut(number) => self.answer.sources_left_out = number,
+            AgentEvent::Usage(usage) => self.answer.usage = Some(usage),
+            AgentEvent::Model(model) => self.answer.model = Some(model),
+            AgentEvent::Finish(reason) => self.answer.finish = Some(reason),
         }
     }
 
     /// Tells the reader, and has it stored.
     fn send(&mut self, chunk: &Chunk) {
-        // The agent's side has judged the order already.
-        let _ = self.open.observe(chunk);
-        self.assembler.push(chunk);
-        // Those of a step that was taken back are gone with it.
-        self.sources.truncate(self.assembler.sources());
+        self.answer.push(chunk);
         let bytes = ui_stream::frame(chunk);
         self.outbox.push(chunk, added_bytes(chunk, bytes.len()), Instant::now());
         if chunk.is_read_by_version_6() {
@@ -268,16 +239,14 @@ impl Writing {
                 self.outbox.stored_before(next);
             }
         }
-        for chunk in self.open.close() {
+        for chunk in self.answer.close() {
             self.send(&chunk);
         }
-        let status = outcome.status();
-        let mut metadata = ui_stream::finish_metadata(status, self.usage.as_ref(), self.model.as_deref());
-        ui_stream::note_sources_left_out(&mut metadata, self.sources_left_out);
-        ui_stream::note_completed(&mut metadata, Clock::system().now());
-        if let Outcome::Finished(reason) = outcome {
-            ui_stream::note_finish_reason(&mut metadata, reason);
+        let (outcome, step) = self.answer.settle(outcome);
+        if let Some(step) = step {
+            self.send(&step);
         }
+        let (status, metadata) = (outcome.status(), self.answer.end_metadata(&outcome));
         let terminal = match outcome.terminal() {
             Chunk::Finish { finish_reason, .. } => Chunk::Finish { finish_reason, message_metadata: Some(metadata) },
             // The frames of the other ends carry none.
@@ -286,13 +255,12 @@ impl Writing {
                 terminal
             }
         };
-        self.assembler.push(&terminal);
+        self.answer.push(&terminal);
         self.outbox.push(&terminal, 0, Instant::now());
         self.outbox.seal();
         let ended = match outcome {
             Outcome::Superseded => Ok(Ended { status, by_this: false }),
-            // An answer without a word is none.
-            _ => self.store_end(status, !self.has_content, until).await,
+            _ => self.store_end(&outcome, until).await,
         };
         self.log(&outcome, &ended);
         if ended.is_ok() {
@@ -332,18 +300,9 @@ impl Writing {
     }
 
     /// Tries until the deadline.
-    async fn store_end(&mut self, status: Status, give_back: bool, until: Instant) -> Result<Ended, Error> {
-        let beside = [self.model.clone().into(), self.usage.clone().into()];
-        let assembled = std::mem::take(&mut self.assembler).finish();
-        let ending = Ending {
-            chunks: self.outbox.sealed().to_vec(),
-            status,
-            answer: assembled.into_answer(std::mem::take(&mut self.sources), &beside),
-            tokens: self.usage.as_ref().and_then(|usage| usage.get("totalTokens")?.as_u64()).unwrap_or_default(),
-            usage: self.usage.clone(),
-            model: self.model.clone(),
-            give_back,
-        };
+    async fn store_end(&mut self, outcome: &Outcome, until: Instant) -> Result<Ended, Error> {
+        let status = outcome.status();
+        let ending = self.answer.ending(outcome, self.outbox.sealed().to_vec());
         let (db, caller, run) = (self.db.clone(), self.asked.caller.clone(), self.run);
         let mut storing = async move {
             loop {
@@ -379,7 +338,7 @@ impl Writing {
     }
 
     fn log(&self, outcome: &Outcome, ended: &Result<Ended, Error>) {
-        outcome.count(ended, self.first_word.map(|at| at.duration_since(self.began)));
+        outcome.count(ended, self.answer.first_word().map(|at| at.duration_since(self.began)));
         let millis = |to: Instant| u64::try_from(to.duration_since(self.began).as_millis()).unwrap_or(u64::MAX);
         let cause = match (outcome, ended) {
             (_, Err(error)) => error.cause.as_deref().map(ToString::to_string),
@@ -387,7 +346,7 @@ impl Writing {
             _ => None,
         };
         let (run, status) = (self.run, outcome.status().as_str());
-        let (millis, first_word) = (millis(Instant::now()), self.first_word.map(millis));
+        let (millis, first_word) = (millis(Instant::now()), self.answer.first_word().map(millis));
         if ended.is_err() || matches!(outcome, Outcome::Failed(_)) {
             tracing::error!(%run, status, millis, firstWordMillis = first_word, cause, "an answer failed");
         } else {

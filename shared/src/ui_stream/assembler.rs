@@ -32,6 +32,17 @@ pub struct Assembler {
     metadata: Object,
 }
 
+/// The calls of a step, as far as a front end has a part in them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepCalls {
+    /// There are none.
+    None,
+    /// One waits for the reader: for consent, or for an output that the front end is to make.
+    Wait,
+    /// All have ended. A front end that sends answers by itself sends these, too.
+    Ended,
+}
+
 /// What a stream's frames have made.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Assembled {
@@ -129,6 +140,28 @@ impl Assembler {
     #[must_use]
     pub fn sources(&self) -> usize {
         self.sources
+    }
+
+    /// What a front end makes of the calls of the last step.
+    #[must_use]
+    pub fn calls(&self) -> StepCalls {
+        let is = |part: &Object, name: &str, value: &str| part.get(name).is_some_and(|it| it == value);
+        let own = |part: &&Object| part.get("providerExecuted") == Some(&Value::Bool(true));
+        let step = self.parts.iter().rev().take_while(|part| !is(part, "type", "step-start"));
+        let calls: Vec<&Object> = step.filter(|part| part.contains_key("toolCallId")).collect();
+        let waits = |part: &&&Object| {
+            is(part, "state", "approval-requested") || is(part, "state", "input-available") && !own(part)
+        };
+        let ended = |part: &&&Object| {
+            !own(part) && (is(part, "state", "output-available") || is(part, "state", "output-error"))
+        };
+        if calls.iter().any(|part| waits(&part)) {
+            StepCalls::Wait
+        } else if calls.iter().any(|part| ended(&part)) {
+            StepCalls::Ended
+        } else {
+            StepCalls::None
+        }
     }
 
     /// The message as far as it came.

@@ -215,9 +215,7 @@ const FINISH_REASON: &str = "finishReason";
 /// Notes in an answer's metadata why its agent ended it. It is stored with them, so that a front end can tell a cut answer
 /// from a whole one after a reload, and a replay ends as the stream did.
 pub fn note_finish_reason(metadata: &mut Map<String, Value>, reason: FinishReason) {
-    if reason != FinishReason::Stop {
-        metadata.insert(FINISH_REASON.to_owned(), reason.as_str().into());
-    }
+    metadata.insert(FINISH_REASON.to_owned(), reason.as_str().into());
 }
 
 /// Why its agent ended an answer, where its metadata say it.

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::model::agents_json;
-use crate::ui_stream::Chunk;
 use crate::ui_stream::field::{BadChunk, InputEncoding, ProviderMetadata};
+use crate::ui_stream::{Chunk, agents_call_id};
 
 /// The most texts, and the most reasonings, that may be open at once.
 const OPEN: usize = 100;
@@ -46,6 +46,16 @@ struct Call {
 }
 
 impl OpenParts {
+    /// For a stream that goes on behind these parts: its frames may be about their calls, under the agent's ids.
+    #[must_use]
+    pub fn behind(parts: &[Map<String, Value>]) -> Self {
+        let call = |part: &Map<String, Value>| {
+            let call = Call { past_input: true, ..Call::new("", None, 0, None) };
+            Some((agents_call_id(part)?.to_owned(), call))
+        };
+        Self { calls: parts.iter().filter_map(call).collect(), step: 1, ..Self::default() }
+    }
+
     /// Takes note of the next frame, or says why it can't stand there; then nothing is noted of it.
     ///
     /// Refused is what ends a front end's stream (the SDK looks the part up and throws), and what it survives only by

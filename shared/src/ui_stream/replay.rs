@@ -12,16 +12,31 @@ use crate::ui_stream::{Chunk, FinishReason, ProviderMetadata, finish_metadata, s
 type Object = Map<String, Value>;
 
 /// The frames of a stored answer: a front end that reads them has the message's parts and metadata, as if it had seen the
-/// answer come. A part of a type that no frame makes, or none
-/// that every version reads, is left out.
+/// answer come. A part of a type that no frame makes, or none that every version reads, is left out.
+///
+/// Of an answer that went on, a front end may have the first parts already: `had` is how many. Of these it is told only what
+/// became of their calls.
 #[must_use]
-pub fn of_message(answer: &ChatMessage) -> Vec<Value> {
+pub fn of_message(answer: &ChatMessage, had: usize) -> Vec<Value> {
     let ChatMessage { message, siblings } = answer;
     let mut metadata = stored_metadata(message);
     let reason = finish_reason(&metadata);
     metadata.extend(start_metadata(message.id, message.created_at, message.parent_id, siblings.as_ref()));
     let mut frames = vec![Chunk::Start { message_id: Some(id_of(message)), message_metadata: Some(metadata) }];
-    let parts: Vec<Object> = serde_json::from_str(shown_parts(message).get()).unwrap_or_default();
+    let mut parts: Vec<Object> = serde_json::from_str(shown_parts(message).get()).unwrap_or_default();
+    let added = parts.split_off(had.min(parts.len()));
+    frames.extend(parts.into_iter().filter_map(call::outcome));
+    frames.extend(of_parts(added));
+    let usage = message.usage.as_ref().and_then(|usage| serde_json::from_str(usage.get()).ok());
+    let metadata = finish_metadata(message.status, usage.as_ref(), message.model.as_deref());
+    frames.extend(ending(message.status, reason, metadata));
+    frames.iter().map(Chunk::to_json).collect()
+}
+
+/// The frames that make these parts.
+#[must_use]
+pub fn of_parts(parts: Vec<Object>) -> Vec<Chunk> {
+    let mut frames = Vec::with_capacity(2 * parts.len());
     let mut in_step = false;
     for (n, part) in parts.into_iter().enumerate() {
         if part.get("type").is_some_and(|kind| kind == "step-start") && std::mem::replace(&mut in_step, true) {
@@ -32,23 +47,26 @@ pub fn of_message(answer: &ChatMessage) -> Vec<Value> {
     if in_step {
         frames.push(Chunk::FinishStep);
     }
-    let usage = message.usage.as_ref().and_then(|usage| serde_json::from_str(usage.get()).ok());
-    let metadata = finish_metadata(message.status, usage.as_ref(), message.model.as_deref());
-    frames.extend(ending(message.status, reason, metadata));
-    frames.iter().map(Chunk::to_json).collect()
+    frames
 }
 
 /// The frames with which an answer ends, by how far it came, and why its agent ended it.
 fn ending(status: Status, reason: Option<FinishReason>, metadata: Object) -> Vec<Chunk> {
     let error_text = match (status, reason) {
         (Status::Complete, None) => return finish(FinishReason::Stop, metadata),
-        (Status::Complete | Status::Incomplete, Some(reason)) => return finish(reason, metadata),
+        (Status::Complete, Some(reason))
+        | (
+            Status::Incomplete,
+            Some(reason @ (FinishReason::Length | FinishReason::Error | FinishReason::Interrupted)),
+        ) => {
+            return finish(reason, metadata);
+        }
         (Status::Stopped, _) => {
             return vec![Chunk::MessageMetadata { message_metadata: metadata }, Chunk::Abort { reason: None }];
         }
         (Status::Failed, _) => "The agent failed to answer.",
         // One that is still being written has no business here; without a last frame it would pass for complete.
-        (Status::Incomplete, None) | (Status::InProgress, _) => "The answer was cut off.",
+        (Status::Incomplete | Status::InProgress, _) => "The answer was cut off.",
     };
     vec![Chunk::MessageMetadata { message_metadata: metadata }, Chunk::Error { error_text: error_text.to_owned() }]
 }

@@ -24,11 +24,16 @@ fn message() -> impl Strategy<Value = HistoryMessage> {
         Just("\n<thinking>secret thought".to_owned()),
         "[a-z]{1,8}",
     ];
+    let state = "input-streaming|input-available|approval-requested|approval-responded|output-available|output-error|output-denied";
     let part = prop_oneof![
-        "[a-z]{0,8}".prop_map(|text| json!({"type": "text", "text": text})),
-        Just(json!({"type": "reasoning", "text": "secret thought"})),
-        Just(json!({"type": "step-start"})),
-        ("image/png|application/pdf|text/plain|audio/wav|", "data:x/y;base64,eA==|https://example.com/f")
+        3 => (state, any::<bool>(), any::<Option<bool>>()).prop_map(|(state, own, approved)| json!({
+            "type": "tool-a", "toolCallId": "c", "state": state, "input": {}, "errorText": "e", "providerExecuted": own,
+            "approval": {"id": "p", "approved": approved},
+        })),
+        2 => "[a-z]{0,8}".prop_map(|text| json!({"type": "text", "text": text})),
+        1 => Just(json!({"type": "reasoning", "text": "secret thought"})),
+        2 => Just(json!({"type": "step-start"})),
+        2 => ("image/png|application/pdf|text/plain|audio/wav|", "data:x/y;base64,eA==|https://example.com/f")
             .prop_map(|(kind, url)| json!({"type": "file", "mediaType": kind, "url": url, "filename": "f"})),
     ];
     let sources = prop::collection::vec(Just(json!({"id": "s", "type": "document", "title": "T"})), 0..3);
@@ -67,14 +72,34 @@ fn check(history: &[HistoryMessage], prompt: &[Value]) {
     }
 }
 
+/// Behind each message with calls stand their results, in order; what is left of such messages is those that end a speech.
+fn without_calls(prompt: &[Value]) -> Vec<Value> {
+    let mut rest: Vec<Value> = Vec::new();
+    let mut messages = prompt.iter().peekable();
+    while let Some(message) = messages.next() {
+        let calls = message["tool_calls"].as_array().cloned().unwrap_or_default();
+        for call in &calls {
+            let result = messages.next().unwrap_or(&Value::Null);
+            assert_eq!((&result["role"], &result["tool_call_id"]), (&json!("tool"), &call["id"]));
+            assert!(result["content"].is_string() && call["function"]["arguments"].is_string(), "{result}");
+        }
+        // The speech goes on.
+        if calls.is_empty() || messages.peek().is_none_or(|next| next["role"] != "assistant") {
+            rest.push(message.clone());
+        }
+    }
+    rest
+}
+
 proptest! {
     #[test]
     fn speakers_take_turns_from_a_question_to_the_question(history in history()) {
         let config = AgentConfig::at("https://example.com");
         let rules = FileRules::of(&config);
         let completion = messages(None, &history, &rules);
-        check(&history, &completion);
-        for message in &completion[..completion.len() - 1] {
+        let spoken = without_calls(&completion);
+        check(&history, &spoken);
+        for message in spoken[..spoken.len() - 1].iter().filter(|message| message["tool_calls"].is_null()) {
             let content = &message["content"];
             prop_assert!(content.as_str().is_none_or(|text| !text.trim().is_empty()), "{message}");
             prop_assert!(content.as_array().is_none_or(|parts| !parts.is_empty()), "{message}");
@@ -83,6 +108,11 @@ proptest! {
         check(&history, &ui);
         for message in &ui {
             prop_assert!(message["parts"].as_array().is_some_and(|parts| !parts.is_empty()), "{message}");
+            for call in message["parts"].as_array().into_iter().flatten().filter(|part| part["toolCallId"].is_string()) {
+                let ended = ["output-available", "output-error", "output-denied"].iter().any(|end| call["state"] == *end);
+                let approved = &call["approval"]["approved"];
+                prop_assert!(ended && *approved == json!(call["state"] != "output-denied"), "{call}");
+            }
         }
     }
 }

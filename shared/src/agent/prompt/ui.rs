@@ -16,6 +16,8 @@ pub(in crate::agent) fn ui_messages(history: &[HistoryMessage], files: &FileRule
                 Piece::Text(text) => parts.push(json!({"type": "text", "text": text})),
                 Piece::File(file) => parts.push(Value::Object(file.clone())),
                 Piece::Sources(sources) => parts.extend(sources.iter().map(NewSources::part_of)),
+                Piece::Call(call) => parts.push(Value::Object(call)),
+                Piece::Step => parts.push(json!({"type": "step-start"})),
             }
         }
         if parts.is_empty() {
@@ -23,5 +25,5 @@ pub(in crate::agent) fn ui_messages(history: &[HistoryMessage], files: &FileRule
         }
         json!({"id": format!("m{}", speech.first + 1), "role": speech.role, "parts": parts})
     };
-    speeches(history, files).into_iter().map(message).collect()
+    speeches(history, files, true).into_iter().map(message).collect()
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::id::{ClientId, MessageId, MessageRef};
-use crate::model::{Ask, Metadata, Place, Question, Turn, TurnRules};
+use crate::model::{Ask, Metadata, Place, Question, ToolOutcome, Turn, TurnRules};
 
 /// What is asked for, as the database's function takes it.
 #[derive(Debug, Serialize)]
@@ -20,6 +20,8 @@ pub(super) struct AskRow<'a> {
     /// Empty where the question is to be the first.
     parent: Option<NameRow<'a>>,
     earlier: Vec<NameRow<'a>>,
+    /// What the calls of the answer that goes on are answered.
+    outcomes: &'a [ToolOutcome],
 }
 
 /// A message as a client names it.
@@ -59,6 +61,7 @@ impl<'a> AskRow<'a> {
             Ask::Submit(_) => ("submit", None),
             Ask::Edit { target, .. } => ("edit", Some(target)),
             Ask::Regenerate { target, .. } => ("regenerate", target.as_ref()),
+            Ask::Continue { target, .. } => ("continue", Some(target)),
         };
         let target = target.map(NameRow::new).unwrap_or_default();
         let name_of = |question: &Question| question.client_id.as_ref().map(|id| MessageRef::parse(id.as_str()));
@@ -86,6 +89,10 @@ impl<'a> AskRow<'a> {
             earlier: match &turn.place {
                 Place::Shown(names) => names.iter().map(NameRow::new).collect(),
                 Place::Root | Place::Behind(_) => Vec::new(),
+            },
+            outcomes: match &turn.ask {
+                Ask::Continue { outcomes, .. } => outcomes,
+                _ => &[],
             },
         }
     }

@@ -1,8 +1,9 @@
 //! What the agent is given of a conversation.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::model::{HistoryMessage, Turn, TurnRules, limits};
+use crate::model::{BaseAnswer, HistoryMessage, Turn, TurnRules, limits};
 
 /// How much of a conversation a prompt has room for, as the database's function takes it.
 #[derive(Debug, Serialize)]
@@ -39,16 +40,19 @@ impl HistoryRoom {
 pub(super) struct HistoryRow {
     #[serde(flatten)]
     message: HistoryMessage,
-    /// Whether it is the question that came with this request. Its parts aren't sent back: with files in them they are
-    /// the most of a turn's bytes.
+    /// Whether it is the question that came with this request, or the answer that goes on. Its parts aren't sent back: with
+    /// files in them they are the most of a turn's bytes.
     #[serde(default)]
     asked: bool,
 }
 
 impl HistoryRow {
-    pub(super) fn with_parts_of(self, turn: &Turn) -> HistoryMessage {
-        let parts = turn.ask.question().filter(|question| self.asked && question.has_files());
-        let parts = parts.map_or(self.message.parts, |question| question.parts.clone());
+    pub(super) fn with_parts_of(self, turn: &Turn, base: Option<&BaseAnswer>) -> HistoryMessage {
+        let asked = self.asked.then(|| match base {
+            Some(base) => Some(base.parts.iter().cloned().map(Value::Object).collect()),
+            None => turn.ask.question().filter(|question| question.has_files()).map(|question| question.parts.clone()),
+        });
+        let parts = asked.flatten().unwrap_or(self.message.parts);
         HistoryMessage { parts, ..self.message }
     }
 }

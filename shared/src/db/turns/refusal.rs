@@ -2,7 +2,7 @@
 
 use crate::db::failure::too_large;
 use crate::error::{Code, Error, Fault};
-use crate::model::{QuotaState, TurnRules, limits};
+use crate::model::{Ask, QuotaState, Turn, TurnRules, limits};
 
 pub(super) fn turn_running() -> Error {
     Error::new(
@@ -29,7 +29,10 @@ pub(super) fn quota_exceeded(rules: &TurnRules, state: QuotaState) -> Error {
 }
 
 /// Why the function stored nothing.
-pub(super) fn refused(fault: &str) -> Error {
+pub(super) fn refused(fault: &str, turn: &Turn) -> Error {
+    if let Ask::Continue { pointer, .. } = &turn.ask {
+        return not_continued(fault, pointer);
+    }
     let invalid = |pointer: &str, detail: &'static str| Error::invalid(vec![Fault::body(pointer, detail)]);
     let large = |pointer: &str, bytes: usize| {
         let detail = format!("is too large: it takes more than {bytes} bytes once it is stored");
@@ -69,6 +72,39 @@ pub(super) fn refused(fault: &str) -> Error {
         ),
         "metadata_too_large" => large("/messages", limits::METADATA_BYTES),
         "too_large" => large("/messages", limits::PAGE_BYTES),
+        _ => Error::internal("the database's functions report a fault that isn't known here"),
+    }
+}
+
+/// Why an answer doesn't go on; `parts` is where its parts stood in the request.
+fn not_continued(fault: &str, parts: &str) -> Error {
+    let invalid = |pointer: &str, detail: &'static str| Error::invalid(vec![Fault::body(pointer, detail)]);
+    match fault {
+        "unknown_conversation" => Error::not_found("conversation"),
+        "unknown_target" => Error {
+            faults: vec![Fault::body("/messageId", "is no message of this conversation")],
+            ..Error::not_found("message")
+        },
+        "target_waits_for_nothing" => invalid("/messageId", "is no answer of the agent's, and waits for nothing"),
+        "target_left" => {
+            invalid("/messageId", "isn't the last message that a reader sees: the conversation has gone on")
+        }
+        "calls_wait" => invalid(
+            parts,
+            "leaves a call of a tool without an answer: each that waits needs an output, an error, or a decision where the \
+             agent asked for one",
+        ),
+        "answered_otherwise" => Error {
+            faults: vec![Fault::body(parts, "answers calls that wait for nothing, or were answered otherwise")],
+            ..Error::new(
+                Code::Conflict,
+                "The calls of this answer were answered already. Nothing was stored; load the conversation again.",
+            )
+        },
+        "too_large" => too_large(vec![Fault::body(
+            parts,
+            format!("is too large: with it the message takes more than {} bytes once it is stored", limits::PAGE_BYTES),
+        )]),
         _ => Error::internal("the database's functions report a fault that isn't known here"),
     }
 }

@@ -27,22 +27,35 @@ pub(super) fn frames(part: Object, tool: Option<&str>) -> Vec<Chunk> {
     if !asked {
         frames.push(call.approval());
     }
-    if has("errorText") {
-        // An input that couldn't be used is there as it came, and only so.
-        frames.push(if has("input") || !has("rawInput") { call.output_error() } else { call.input_error() });
-    } else if has("output") {
-        frames.push(call.output_available());
-    }
+    // An input that couldn't be used is there as it came, and only so.
+    frames.push(if has("errorText") && !has("input") && has("rawInput") { call.input_error() } else { call.outcome() });
     if asked {
         frames.push(call.approval());
-    }
-    if state == Some("output-denied") {
-        frames.push(call.frame("tool-output-denied", &[]));
     }
     frames.into_iter().flatten().collect()
 }
 
+/// The frame that tells what became of the call of a part, where it is one.
+pub(super) fn outcome(part: Object) -> Option<Chunk> {
+    part.contains_key("toolCallId").then(|| Call { part, tool: None }.outcome()).flatten()
+}
+
 impl Call<'_> {
+    /// What became of it. That the reader agreed is told by no frame that version 6 of the SDK reads; that it didn't, is.
+    fn outcome(&self) -> Option<Chunk> {
+        let refused =
+            || self.part.get("approval").and_then(|approval| approval.get("approved")) == Some(&Value::Bool(false));
+        if self.part.contains_key("errorText") {
+            self.output_error()
+        } else if self.part.contains_key("output") {
+            self.output_available()
+        } else {
+            let is = |state: &str| self.part.get("state").is_some_and(|it| it == state);
+            (is("output-denied") || is("approval-responded") && refused())
+                .then(|| self.frame("tool-output-denied", &[]))?
+        }
+    }
+
     fn input_start(&self) -> Option<Chunk> {
         self.frame_of_input(
             "tool-input-start",

@@ -2,7 +2,7 @@ set local row_security = off;
 
 -- Begins a turn: the conversation made if it is new, the question stored, its answer opened, and a run under a lease. Or
 -- says what is there already: `outcome` is one of
---   started
+--   started         also an answer that goes on: `base` is what it was before
 --   joined          a run of an earlier request, whose stream is stored or still being stored
 --   finished        an earlier request's answer, without its stream
 --   turn_running    the conversation's live run is another
@@ -22,8 +22,8 @@ create function public.start_turn(
 returns table (
     outcome text, run_id uuid, conversation_id uuid, made boolean, title text, title_question text, message_id uuid,
     question_id uuid,
-    created_at timestamptz, left_id uuid, siblings jsonb, question_siblings jsonb, history jsonb, messages_left bigint,
-    tokens_left bigint, resets_in double precision, answer public.messages)
+    created_at timestamptz, left_id uuid, siblings jsonb, question_siblings jsonb, history jsonb, call_ids jsonb,
+    base jsonb, base_parts integer, messages_left bigint, tokens_left bigint, resets_in double precision, answer public.messages)
 language plpgsql
 set search_path = public, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -33,6 +33,8 @@ declare
     conversation uuid;
     asked constant jsonb := nullif(p_ask -> 'question', 'null');
     plan turn_plan;
+    goes_on constant boolean := p_ask ->> 'kind' = 'continue';
+    continuing continuation;
     live_id uuid;
     live record;
     leaf uuid;
@@ -78,9 +80,15 @@ begin
     live_id := live_run(p_user, conversation);
     select r.id, r.message_id, r.stop_requested_at, r.idempotency_keys into live from runs r
     where r.user_id = p_user and r.id = live_id;
-    plan := plan_turn(p_user, conversation, p_ask);
-    outcome := plan.fault;
-    answer_id := plan.answer;
+    if goes_on then
+        answer_id := shown_message(p_user, conversation, (p_ask ->> 'targetId')::uuid, p_ask ->> 'targetClientId');
+        continuing := plan_continuation(p_user, conversation, answer_id, p_ask -> 'outcomes', p_most_bytes);
+        outcome := continuing.fault;
+    else
+        plan := plan_turn(p_user, conversation, p_ask);
+        outcome := plan.fault;
+        answer_id := plan.answer;
+    end if;
     if outcome is null and plan.question is not null then
         if plan.anew then
             -- One that is being answered isn't answered twice.
@@ -110,21 +118,29 @@ begin
             end if;
         end if;
     end if;
-    if outcome is null and answer_id is not null then
-        select r.id into run_id from runs r
-        where r.user_id = p_user and r.message_id = answer_id and (r.outcome is null or r.replayable);
+    if outcome is null and answer_id is not null and (not goes_on or continuing.run is not null) then
+        select r.id, r.base_parts into run_id, base_parts
+        from (
+            select r.id, r.base_parts, r.outcome, r.replayable from runs r
+            where r.user_id = p_user and r.message_id = answer_id and r.id = coalesce(continuing.run, r.id)
+            order by r.created_at desc limit 1
+        ) r
+        where r.outcome is null or r.replayable;
         outcome := case when found then 'joined' else 'finished' end;
+        if not found and goes_on then
+            select r.base_parts into base_parts from runs r where r.user_id = p_user and r.id = continuing.run;
+        end if;
         select m.* into answer from messages m where m.user_id = p_user and m.id = answer_id;
         message_id := answer_id;
         siblings := siblings_of(p_user, conversation, answer_id);
         return next;
         return;
     end if;
-    if outcome is null and live.id is not null then
+    if live.id is not null and coalesce(outcome, 'turn_running') = 'turn_running' then
         outcome := case when live.stop_requested_at is null then 'turn_running' else 'turn_stopping' end;
     end if;
 
-    if outcome is null and plan.question is null then
+    if outcome is null and plan.question is null and not goes_on then
         question_size := message_size(
             asked -> 'parts', asked ->> 'content', '[]', asked -> 'metadata', plan.name, null, null);
         if octet_length((asked -> 'metadata')::text) > 16384 then
@@ -159,7 +175,13 @@ begin
     begun_at := clock_timestamp();
     leaf := leaf_of(p_user, conversation);
     question_id := plan.question;
-    if question_id is null then
+    if goes_on then
+        base := reopen_answer(p_user, answer_id, continuing);
+        select m.parent_id, m.created_at into question_id, created_at from messages m
+        where m.user_id = p_user and m.id = answer_id;
+        base_parts := jsonb_array_length(continuing.parts);
+        stored := 0;
+    elsif question_id is null then
         if plan.parent is distinct from leaf then
             left_id := leaf;
             perform make_last(p_user, conversation, plan.parent);
@@ -180,18 +202,22 @@ begin
     end if;
     -- The answer's time is its own, and behind the question's.
     begun_at := greatest(clock_timestamp(), begun_at + interval '1 microsecond');
-    insert into messages (
-        conversation_id, user_id, seq, parent_id, role, parts, content, status, origin, size, created_at)
-    values (
-        conversation, p_user, last + stored, question_id, 'assistant', '[]', '', 'in_progress', 'relay',
-        message_size('[]', '', '[]', '{}', null, null, null), begun_at)
-    returning id into answer_id;
-    insert into runs (user_id, conversation_id, message_id, idempotency_keys, quota_window, lease_until)
+    if not goes_on then
+        insert into messages (
+            conversation_id, user_id, seq, parent_id, role, parts, content, status, origin, size, created_at)
+        values (
+            conversation, p_user, last + stored, question_id, 'assistant', '[]', '', 'in_progress', 'relay',
+            message_size('[]', '', '[]', '{}', null, null, null), begun_at)
+        returning id into answer_id;
+    end if;
+    insert into runs (
+        user_id, conversation_id, message_id, idempotency_keys, quota_window, lease_until, base_parts, outcomes)
     values (
         p_user, conversation, answer_id,
         case when p_ask ->> 'kind' = 'regenerate' and p_ask ->> 'key' is not null
             then array[p_ask ->> 'key'] else '{}' end,
-        quota.quota_window, clock_timestamp() + make_interval(secs => p_lease))
+        quota.quota_window, clock_timestamp() + make_interval(secs => p_lease), coalesce(base_parts, 0),
+        continuing.outcomes)
     returning id into run_id;
     update conversations c
     set last_seq = last + stored, message_count = c.message_count + stored,
@@ -209,13 +235,16 @@ begin
     outcome := 'started';
     conversation_id := conversation;
     message_id := answer_id;
-    created_at := begun_at;
-    if plan.question is not null then
+    created_at := coalesce(created_at, begun_at);
+    if plan.question is not null or goes_on then
         siblings := siblings_of(p_user, conversation, answer_id);
     elsif left_id is not null then
         question_siblings := siblings_of(p_user, conversation, question_id);
     end if;
-    history := turn_history(p_user, conversation, question_id, last + stored, plan.question is null, p_history);
+    call_ids := call_ids_of(p_user, conversation);
+    history := turn_history(
+        p_user, conversation, case when goes_on then answer_id else question_id end, last + stored, plan.question is null,
+        p_history);
     return next;
 end
 $$;
