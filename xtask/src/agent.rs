@@ -134,6 +134,7 @@ impl Agent {
                 (*question, script) = Script::of(question)?;
             }
         }
+        script.call = script.call.filter(|_| !request.has_results);
         let mut pieces = self.library.answer(&questions);
         lengthen(&mut pieces, script.bytes);
         let cut = request.max_tokens.is_some_and(|most| most < pieces.len());

@@ -14,6 +14,8 @@ pub(super) struct Request {
     pub(super) max_tokens: Option<usize>,
     /// What the user said, oldest first; never empty.
     pub(super) questions: Vec<String>,
+    /// Whether the client's tools have answered.
+    pub(super) has_results: bool,
     /// The words of the whole prompt.
     pub(super) prompt_words: usize,
 }
@@ -37,6 +39,7 @@ impl Request {
             include_usage: body["stream_options"]["include_usage"].as_bool().unwrap_or(false),
             max_tokens: max_tokens.and_then(|tokens| usize::try_from(tokens).ok()),
             questions,
+            has_results: texts.last().is_some_and(|(role, _)| *role == "tool"),
             prompt_words: texts.iter().map(|(_, text)| text.split_whitespace().count()).sum(),
         })
     }

@@ -3,6 +3,7 @@
 //! - `delay=MS` before it answers at all, `pace=MS` between two deltas, `bytes=N` of text at least
 //! - `status=N`: refuses with that status
 //! - `finish=REASON` instead of `stop`, `reasoning` before the answer
+//! - `call=TOOL`: calls this tool of the client's, and answers once its result is there
 //! - after N deltas: `hold@N=NAME` until `POST /release/NAME`; `silent@N`: nothing more, the connection open; `cut@N`: the
 //!   connection is broken; `end@N`: it ends without a finish; `error@N`: an error such as the services report in a
 //!   stream; `garbage@N`: an event that is no JSON
@@ -18,6 +19,7 @@ pub(super) struct Script {
     pub(super) status: Option<u16>,
     pub(super) finish: Option<String>,
     pub(super) reasoning: bool,
+    pub(super) call: Option<String>,
     /// After how many deltas what happens, in the order of the script.
     pub(super) events: Vec<(usize, Event)>,
 }
@@ -68,6 +70,7 @@ impl Script {
             "status" => self.status = Some(value.parse().ok()?),
             "finish" => self.finish = Some(value.to_owned()),
             "reasoning" => self.reasoning = true,
+            "call" if !value.is_empty() => self.call = Some(value.to_owned()),
             _ => return None,
         }
         Some(())

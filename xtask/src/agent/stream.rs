@@ -82,6 +82,14 @@ impl Answer {
     /// Writes it word by word, and what the script wants in between.
     pub(super) async fn write(&self, out: &Out) -> Result<Outcome, Left> {
         out.event(&self.delta(&json!({"role": "assistant", "content": ""}))).await?;
+        if let Some(tool) = &self.script.call {
+            let function = json!({"name": tool, "arguments": "{}"});
+            let call = json!({"index": 0, "id": format!("call_{}", self.id), "type": "function", "function": function});
+            out.event(&self.delta(&json!({ "tool_calls": [call] }))).await?;
+            out.event(&self.chunk(&json!([{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]))).await?;
+            out.send(Ok("data: [DONE]\n\n".to_owned())).await?;
+            return Ok(Outcome::Complete);
+        }
         if self.script.reasoning {
             for piece in pieces_of(REASONING) {
                 out.event(&self.delta(&json!({"reasoning_content": piece.text()}))).await?;
