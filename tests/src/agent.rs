@@ -91,6 +91,7 @@ fn prompt(history: &[HistoryMessage]) -> Prompt<'_> {
         run: RUN.parse::<RunId>().unwrap(),
         conversation: CONVERSATION.parse::<ConversationId>().unwrap(),
         history,
+        base: None,
         user: UserId::from(USER.parse::<Uuid>().unwrap()),
         token: Some(TOKEN),
     }

@@ -4,6 +4,8 @@ mod agent_cases;
 mod agent_files;
 mod assembling;
 mod branches;
+mod continued;
+mod continued_ends;
 mod crowds;
 mod endings;
 mod files;

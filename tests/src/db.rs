@@ -1,6 +1,7 @@
 //! `shared::db` against real servers: each kind of database that the functions may meet.
 
 mod branches;
+mod continued;
 mod conversations;
 mod encryption;
 mod failures;

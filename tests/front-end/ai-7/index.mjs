@@ -1,6 +1,10 @@
 // What an application imports, in this folder's versions, and a document to render into.
 export { Chat, useChat } from "@ai-sdk/react";
-export { DefaultChatTransport, convertToModelMessages, readUIMessageStream, validateUIMessages } from "ai";
+export {
+  DefaultChatTransport, convertToModelMessages, jsonSchema, lastAssistantMessageIsCompleteWithApprovalResponses,
+  lastAssistantMessageIsCompleteWithToolCalls, readUIMessageStream, streamText, tool, validateUIMessages,
+} from "ai";
+export { MockLanguageModelV3 } from "ai/test";
 export { Window } from "happy-dom";
 export { createElement } from "react";
 /** Wants to be loaded once there is a document. */

@@ -191,6 +191,22 @@ const scenarios = {
     tab.noErrors();
   },
 
+  async "a tool of the page's"(open) {
+    const mark = unique();
+    const tab = await open(mark);
+    await tab.ask(`${QUESTION} ${mark}\nagent: call=timeZone`);
+    await tab.page.waitForSelector("button[name=run]");
+    await tab.survivesReload();
+    await tab.press("run");
+    await tab.words(10);
+    await tab.is("ready");
+    assert.equal(await tab.page.locator("button[name=run]").count(), 0);
+    assert.equal(await tab.page.locator("fieldset").getAttribute("data-state"), "output-available");
+    await tab.survivesReload();
+    assert.equal(await asked(mark), 2);
+    tab.noErrors();
+  },
+
   async "a token, for as long as it is good"(open) {
     const tab = await open(unique());
     const { page } = tab;

@@ -210,8 +210,9 @@ async fn thousands_of_calls_are_shown_stored_and_replayed() {
         assert_eq!(&json!(assembler.finish().parts), stored);
     }
     let parts = stored.as_array().expect("parts");
-    assert_eq!(parts.len(), CALLS);
-    for (n, part) in parts.iter().enumerate() {
+    // The step behind them keeps a page from sending them back.
+    assert_eq!((parts.len(), &parts[CALLS]["type"]), (CALLS + 1, &json!("step-start")));
+    for (n, part) in parts.iter().take(CALLS).enumerate() {
         assert_eq!((&part["toolCallId"], &part["output"]), (&json!(format!("c{n}")), &json!(n)));
     }
 }

@@ -1,14 +1,18 @@
 //! The AI SDK's own `Chat`, `useChat` and `DefaultChatTransport`, unmodified, against the functions behind the gateway.
 //! `tests/front-end/scenarios.mjs` plays the scenarios; here is the list of what has to be among them.
 
+use std::future::IntoFuture;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use shared::config::AgentProtocol;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpListener;
 use tokio::process::Command;
 
-use crate::support::api::token;
+use crate::support::api::{Api, token};
 use crate::support::setup;
 
 /// Far more than they take, and less than anybody would wait.
@@ -56,6 +60,7 @@ const BROWSER_SCENARIOS: &[&str] = &[
     "a question that never arrived",
     "versions of an answer and of a question",
     "a tab that hasn't seen the last turn",
+    "a tool of the page's",
     "a token, for as long as it is good",
     "the names of the machine",
     "what went wrong, in words",
@@ -64,6 +69,25 @@ const BROWSER_SCENARIOS: &[&str] = &[
 
 /// The scenarios of assistant-ui.
 const THREADS: &[&str] = &["a reload in the middle of an answer, and a stop", "edits, other answers and branches"];
+
+/// Of tools that wait for the reader: those that run if the reader agrees, and those that run in the page.
+const APPROVALS: [&str; 6] = [
+    "approval of a tool",
+    "a tool that is denied",
+    "approval from another device",
+    "another decision from another device",
+    "both kinds in one step",
+    "words instead of an approval",
+];
+const TOOLS: [&str; 7] = [
+    "a tool of the client's",
+    "a tool of the client's that fails",
+    "the same tool in every turn",
+    "two tools in one step",
+    "a connection that breaks behind the answer",
+    "a reload while it goes on",
+    "another answer instead",
+];
 
 #[tokio::test]
 async fn ai_6() {
@@ -75,18 +99,76 @@ async fn ai_7() {
     play("ai-7", 7).await;
 }
 
-/// Plays all scenarios with a version, each as it is installed.
-async fn play(name: &str, major: u64) {
+#[tokio::test]
+async fn tools_ai_6() {
+    play_tools("ai-6").await;
+}
+
+#[tokio::test]
+async fn tools_ai_7() {
+    play_tools("ai-7").await;
+}
+
+/// Plays those of tools with an agent that is built with the same version, and speaks both protocols.
+async fn play_tools(name: &str) {
+    let (folder, node) = front_end(name);
+    let script = |file: &str| Path::new(&folder).with_file_name(file);
+    let mut agent = Command::new(&node)
+        .arg(script("ui-agent.mjs"))
+        .env("FRONT_END", &folder)
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("Node.js");
+    let mut url = String::new();
+    let said = agent.stdout.take().expect("its output");
+    BufReader::new(said).read_line(&mut url).await.expect("its URL");
+    for (protocol, path) in [(AgentProtocol::UiMessageStream, ""), (AgentProtocol::OpenAi, "/v1")] {
+        let api = Api::with(|config| {
+            let agent = config.agent.as_mut().expect("an agent");
+            (agent.url, agent.protocol) = (format!("{}{path}", url.trim()), protocol);
+        })
+        .await;
+        let user = api.user().await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let api_url = format!("http://{}", listener.local_addr().expect("an address"));
+        let serving = tokio::spawn(axum::serve(listener, user.router.clone()).into_future());
+        let is_ui = protocol == AgentProtocol::UiMessageStream;
+        let results = results(
+            Command::new(&node)
+                .arg(script("tools.mjs"))
+                .env("FRONT_END", &folder)
+                .env("API_URL", api_url)
+                .env("AGENT_URL", url.trim())
+                .env("UI_AGENT_URL", url.trim())
+                .env("PROTOCOL", if is_ui { "ui-message-stream" } else { "openai" })
+                .env("TOKEN", &user.token),
+        )
+        .await;
+        serving.abort();
+        let expected: Vec<&str> = APPROVALS.iter().filter(|_| is_ui).chain(&TOOLS).copied().collect();
+        assert_eq!(results, expected);
+    }
+}
+
+/// Where a version is installed, and the Node.js that it wants.
+fn front_end(name: &str) -> (String, String) {
     let front_ends = setup().all["frontEnds"].as_array().expect("frontEnds");
     let text = |front_end: &Value, member: &str| front_end[member].as_str().expect("a text").to_owned();
     let front_end = front_ends.iter().find(|it| text(it, "folder").ends_with(name)).expect("an installed front end");
-    let folder = text(front_end, "folder");
+    (text(front_end, "folder"), text(front_end, "node"))
+}
+
+/// Plays all scenarios with a version, each as it is installed.
+async fn play(name: &str, major: u64) {
+    let (folder, node) = front_end(name);
     let installed = std::fs::read(Path::new(&folder).join("node_modules/ai/package.json")).expect("ai");
     let installed: Value = serde_json::from_slice(&installed).expect("JSON");
-    assert!(text(&installed, "version").starts_with(&format!("{major}.")), "{}", installed["version"]);
+    let version = installed["version"].as_str().expect("a version");
+    assert!(version.starts_with(&format!("{major}.")), "{version}");
 
     let results = results(
-        Command::new(text(front_end, "node"))
+        Command::new(node)
             .arg(Path::new(&folder).with_file_name("scenarios.mjs"))
             .env("FRONT_END", &folder)
             .env("API_URL", setup().api_url())

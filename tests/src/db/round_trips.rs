@@ -8,7 +8,7 @@ use shared::db::{Db, UserDb};
 use shared::id::{ConversationRef, MessageRef};
 use shared::model::{ConversationFilter, IfMatch, MessageFilter, Order, PageSize, Status, Title};
 
-use crate::support::content::{by_id, conversation, messages, patch, says, someone};
+use crate::support::content::{by_id, conversation, messages, patch, read, says, someone};
 use crate::support::database::{Database, Kind, on};
 use crate::support::outage::behind_a_proxy;
 use crate::support::proxy::Weather;
@@ -51,7 +51,12 @@ async fn a_turn(db: &Db, user: UserDb<'_>, id: &ConversationRef) {
     user.find_run(id, rules().lease).await.unwrap().unwrap();
     user.read_run(started.run, -1).await.unwrap().unwrap();
     user.request_stop(id).await.unwrap().unwrap().unwrap();
-    user.end_run(started.run, &ending(Status::Stopped, vec![])).await.unwrap().unwrap();
+    let call = json!({"type": "tool-input-available", "toolCallId": "c1", "toolName": "a", "input": {}});
+    user.end_run(started.run, &ending(Status::Stopped, vec![chunk(1, [call])])).await.unwrap().unwrap();
+    let answered = json!({"toolCallId": "c1", "state": "output-available", "output": 1});
+    let message = json!({"id": started.message, "role": "assistant", "parts": [answered]});
+    let again = begun(user.start_turn(&read(json!({"id": "c", "message": message})), &rules()).await);
+    user.end_run(again.run, &ending(Status::Stopped, vec![])).await.unwrap().unwrap();
     user.chat_page(id, PageSize::default(), None).await.unwrap().unwrap();
     user.chat_branches(id, PageSize::default(), None).await.unwrap().unwrap();
     user.activate_message(id, &started.question.into()).await.unwrap().unwrap();

@@ -183,11 +183,11 @@ async fn a_key_makes_another_answer_safe_to_repeat(database: Database) {
     let second = turn_of(user, &submit("c", "q2", "two"), "A2").await;
     assert_eq!(joined(user.start_turn(&turn(), &rules()).await).run, started.run, "whatever was said since");
     while db.sweep(10, Duration::ZERO).await.unwrap().chunks > 0 {}
-    let TurnStart::Finished(message) = user.start_turn(&turn(), &rules()).await.unwrap() else { panic!("it ended") };
+    let TurnStart::Finished(message, _) = user.start_turn(&turn(), &rules()).await.unwrap() else { panic!("it ended") };
     assert_eq!(message.message.id, started.message);
 
     let named = with_key(regenerate("c", Some(&first.message.to_string())), "k");
-    assert!(matches!(user.start_turn(&named, &rules()).await.unwrap(), TurnStart::Finished(_)));
+    assert!(matches!(user.start_turn(&named, &rules()).await.unwrap(), TurnStart::Finished(..)));
     let other = with_key(regenerate("c", Some(&second.message.to_string())), "k");
     assert_eq!(user.start_turn(&other, &rules()).await.unwrap_err().code, Code::IdempotencyKeyReused);
     assert_eq!(texts(user, "c").await, ["one", "A1'", "two", "A2"]);
@@ -267,7 +267,7 @@ async fn what_was_stored_without_a_clients_id_has_ours(database: Database) {
     let id = made.messages[2].id.to_string();
     // Repeated as the front end knows it: its answer is there, without a stream.
     let again = user.start_turn(&submit("c", &id, "two"), &rules()).await.unwrap();
-    assert!(matches!(again, TurnStart::Finished(answer) if answer.message.id == made.messages[3].id));
+    assert!(matches!(again, TurnStart::Finished(answer, _) if answer.message.id == made.messages[3].id));
     turn_of(user, &edit("c", &id, "TWO"), "B2").await;
     assert_eq!(texts(user, "c").await, ["one", "A1", "TWO", "B2"]);
     turn_of(user, &edit("c", &id, "2"), "C2").await;
@@ -275,7 +275,7 @@ async fn what_was_stored_without_a_clients_id_has_ours(database: Database) {
     joined(user.start_turn(&edit("c", &id, "TWO"), &rules()).await);
     assert_eq!(texts(user, "c").await, ["one", "A1", "TWO", "B2"]);
     let again = user.start_turn(&edit("c", &id, "two"), &rules()).await.unwrap();
-    assert!(matches!(again, TurnStart::Finished(_)));
+    assert!(matches!(again, TurnStart::Finished(..)));
     assert_eq!(texts(user, "c").await, ["one", "A1", "two", "A2"]);
     assert_eq!(shown(user, "c").await[2].client_id, None);
     // What the front end shows under the first version's id is the version that is shown.

@@ -237,7 +237,7 @@ async fn branches_are_told_to_the_reader(database: Database) {
     // A finished answer that is replayed from its row has its siblings, too.
     while db.sweep(10, std::time::Duration::ZERO).await.unwrap().chunks > 0 {}
     let replayed = user.start_turn(&submit("c", "q1", "one"), &rules()).await.unwrap();
-    assert!(matches!(replayed, TurnStart::Finished(answer) if answer.siblings.is_some()));
+    assert!(matches!(replayed, TurnStart::Finished(answer, _) if answer.siblings.is_some()));
 }
 
 async fn all_branches_are_a_tree_of_names_that_are_unique(database: Database) {

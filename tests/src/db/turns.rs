@@ -87,7 +87,7 @@ async fn the_same_question_twenty_times_at_once_is_begun_once(database: Database
             let (run, message) = match start.unwrap() {
                 TurnStart::Started(started) => (started.run, started.message),
                 TurnStart::Joined(found) => (found.run, found.message),
-                TurnStart::Finished(message) => panic!("finished: {message:?}"),
+                TurnStart::Finished(message, _) => panic!("finished: {message:?}"),
             };
             runs.insert((run, message));
         }
@@ -168,12 +168,12 @@ async fn a_repeated_question_is_answered_once(database: Database) {
     let found = joined(user.start_turn(&turn(), &rules()).await);
     assert_eq!(found.run, started.run, "its stream is still there");
     while db.sweep(10, Duration::ZERO).await.unwrap().chunks > 0 {}
-    let TurnStart::Finished(message) = user.start_turn(&turn(), &rules()).await.unwrap() else { panic!("it ended") };
+    let TurnStart::Finished(message, _) = user.start_turn(&turn(), &rules()).await.unwrap() else { panic!("it ended") };
     assert_eq!((message.message.id, message.message.content.as_str()), (started.message, "Twenty."));
 
     // Also long after, when another turn runs.
     let next = begun(user.start_turn(&submit("c", "q2", "And next year?"), &rules()).await);
-    assert!(matches!(user.start_turn(&turn(), &rules()).await.unwrap(), TurnStart::Finished(_)));
+    assert!(matches!(user.start_turn(&turn(), &rules()).await.unwrap(), TurnStart::Finished(..)));
     assert_eq!(shown(user, "c").await.len(), 4);
     answer(user, next.run, "Twenty, too.").await;
 

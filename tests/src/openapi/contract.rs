@@ -17,6 +17,7 @@ use crate::support::{http_client, setup};
 const LISTED: &[(&str, &str, &str)] = &[
     ("ST202", "isn't a cursor of this list", "a cursor is given by a list; none that is made up is one"),
     ("ST202", "is no message of this conversation", "which messages there are the document can't know"),
+    ("ST202", "is no question: only what the user wrote", "nor which of them the user wrote"),
     ("ST202", "idempotency_key_reused", "the document's examples are one name for many contents"),
     ("ST202", "precondition_failed", "If-Match is there to refuse another version"),
     ("ST202", "must be user: the last message is the question", "no schema says what the last item of an array is"),
