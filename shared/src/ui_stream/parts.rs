@@ -117,7 +117,8 @@ impl OpenParts {
             Chunk::ToolOutputAvailable { tool_call_id, .. }
             | Chunk::ToolOutputError { tool_call_id, .. }
             | Chunk::ToolOutputDenied { tool_call_id } => self.pass_input(tool_call_id),
-            Chunk::StartStep if self.calls.values().any(|call| call.is_open_in(self.step)) => {
+            // Only those that began in it: looking at all calls in each step would take ever longer.
+            Chunk::StartStep if self.begun.iter().any(|(id, _)| self.calls.get(id).is_some_and(Call::is_open)) => {
                 Err("begins a step while a tool's input is open")
             }
             Chunk::StartStep => {
@@ -184,10 +185,11 @@ impl OpenParts {
     }
 
     fn close_inputs(&mut self) -> impl Iterator<Item = Chunk> {
-        let open = self.calls.iter_mut().filter(|(_, call)| call.is_open_in(self.step));
-        open.map(|(id, call)| {
+        let Self { begun, calls, .. } = self;
+        begun.iter().filter_map(|(id, _)| {
+            let call = calls.get_mut(id).filter(|call| call.is_open())?;
             call.past_input = true;
-            Chunk::ToolInputError {
+            Some(Chunk::ToolInputError {
                 tool_call_id: id.clone(),
                 tool_name: call.tool_name.clone(),
                 input: call.input.take().into(),
@@ -196,7 +198,7 @@ impl OpenParts {
                 tool_metadata: None,
                 dynamic: call.dynamic.then_some(true),
                 error_text: INPUT_CUT.to_owned(),
-            }
+            })
         })
     }
 
@@ -246,8 +248,8 @@ impl Call {
         Self { tool_name, dynamic, step, input, plain: false, past_input: false, approval: None }
     }
 
-    fn is_open_in(&self, step: usize) -> bool {
-        self.step == step && self.input.is_some()
+    fn is_open(&self) -> bool {
+        self.input.is_some()
     }
 }
 
