@@ -33,14 +33,18 @@ pub(crate) fn read(bytes: &[u8], last_of: Option<&str>, faults: &mut Vec<Fault>)
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     match serde_json::from_str::<&RawValue>(text) {
         Ok(raw) => {
-            let mut reading = Reading { last_of, left: Some(limits::VALUES), faults };
+            let mut reading = Reading { last_of, left: Some((limits::VALUES, limits::CONTAINERS)), faults };
             let value = if raw.get().starts_with('{') || reading.has_room_for(raw) {
                 reading.value(raw, Path::Body, 0)
             } else {
                 Value::Null
             };
             if reading.left.is_none() {
-                let detail = format!("has more than {} values: members and items, at any depth", limits::VALUES);
+                let (values, containers) = (limits::VALUES, limits::CONTAINERS);
+                let detail = format!(
+                    "has more than {values} values (members and items, at any depth), or more than {containers} objects and \
+                     arrays"
+                );
                 faults.push(Fault::body("", detail));
             }
             Some(value)
@@ -101,8 +105,8 @@ impl Path<'_> {
 
 struct Reading<'a> {
     last_of: Option<&'a str>,
-    /// How many values may still come; none once there were more.
-    left: Option<usize>,
+    /// How many values may still come, and how many objects and arrays; none once there were more.
+    left: Option<(usize, usize)>,
     faults: &'a mut Vec<Fault>,
 }
 
@@ -150,7 +154,9 @@ impl Reading<'_> {
 
     /// Whether there is room for all values in a text. They are counted before any is built.
     fn has_room_for(&mut self, raw: &RawValue) -> bool {
-        self.left = self.left.and_then(|left| left.checked_sub(Extent::of(raw.get()).values));
+        let Extent { values, containers, .. } = Extent::of(raw.get());
+        let left = self.left.and_then(|left| Some((left.0.checked_sub(values)?, left.1.checked_sub(containers)?)));
+        self.left = left;
         self.left.is_some()
     }
 
@@ -289,10 +295,15 @@ mod tests {
 
     #[test]
     fn values_are_counted_before_they_are_built_and_pointers_are_short() {
-        let most = limits::VALUES;
         let many = |item: &str, count: usize| format!("{{\"metadata\": [{}]}}", vec![item; count].join(","));
-        for item in ["0", "[]", "{\"\":0}", "\",\""] {
-            assert_eq!(faults_of(many(item, most / 3).as_bytes()), [], "{item}");
+        for (item, most) in [
+            ("0", limits::VALUES),
+            ("[]", limits::CONTAINERS),
+            ("{\"\":0}", limits::CONTAINERS),
+            ("\",\"", limits::VALUES),
+        ] {
+            // The body and its member are values as well, and the two around them are an object and an array.
+            assert_eq!(faults_of(many(item, most - 2).as_bytes()), [], "{item}");
             let faults = faults_of(many(item, 500_000).as_bytes());
             assert_eq!(faults.len(), 1, "{item}");
             assert!(faults[0].1.contains("values"), "{faults:?}");

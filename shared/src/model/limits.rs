@@ -8,9 +8,12 @@
 pub const BODY_BYTES: usize = 4 * 1024 * 1024;
 /// The deepest nesting of arrays and objects in a body.
 pub const DEPTH: usize = 64;
-/// The most values of a body: each object's member and each array's item counts, at any depth. A tree of them takes many times
-/// the bytes that it is written with, and a function has a quarter of a gigabyte.
-pub const VALUES: usize = 20_000;
+/// The most values of a body: each object's member and each array's item counts, at any depth. That is room for the embeddings
+/// of many sources.
+pub const VALUES: usize = 100_000;
+/// The most objects and arrays among these, each of which takes many times the bytes that it is written with: a function has a
+/// quarter of a gigabyte. More than an answer has, which a front end sends back whole.
+pub const CONTAINERS: usize = 30_000;
 /// The most faults that one problem document lists.
 pub const FAULTS: usize = 100;
 
