@@ -1,4 +1,4 @@
-//! What the figures are held against: the goals, and what others need for the same work.
+//! What the figures are held against.
 
 use serde::Serialize;
 
@@ -13,8 +13,6 @@ use crate::warm::as_f64;
 pub(crate) struct Goal {
     figure: &'static str,
     pub(crate) text: &'static str,
-    /// What services on `FastAPI` with `SQLModel`, and on Fastify, were measured at.
-    pub(crate) peers: &'static str,
     /// The most, by the workload's function.
     limits: &'static [(&'static str, f64)],
     value: fn(&Workload) -> Option<f64>,
@@ -29,37 +27,30 @@ const fn every(most: f64) -> [(&'static str, f64); 4] {
 pub(crate) const START: Goal = Goal {
     figure: "exec → first answer, ms",
     text: "≤ 15",
-    peers: "1145, 387",
     limits: &every(15.0),
     value: |workload| Some(workload.start.total.median),
 };
-pub(crate) const P50: Goal =
-    Goal { figure: "warm p50", text: "", peers: "4650/3570, 2170/1920", limits: &[], value: |_| None };
 pub(crate) const BY_FLOOR: Goal = Goal {
     figure: "warm p50 ÷ floors",
     text: "≤ 1.3 list, append",
-    peers: "",
     limits: &[(EVERY[0], 1.3), (EVERY[1], 1.3)],
     value: |workload| workload.warm.by_floor.median,
 };
 pub(crate) const CPU: Goal = Goal {
     figure: "CPU per request, µs",
     text: "≤ 300 list, ≤ 250 append",
-    peers: "4428/2974, 2406/1712",
     limits: &[(EVERY[0], 300.0), (EVERY[1], 250.0)],
     value: |workload| Some(workload.warm.cpu.median),
 };
 pub(crate) const RSS: Goal = Goal {
     figure: "maximum RSS, MB",
     text: "≤ 10",
-    peers: "88, 147",
     limits: &every(10.0),
     value: |workload| Some(workload.warm.max_rss.median / 1e6),
 };
 pub(crate) const ZIP: Goal = Goal {
     figure: "zip, MB",
     text: "≤ 4.5",
-    peers: "60+, 2",
     limits: &every(4.5),
     value: |workload| Some(as_f64(workload.size.zip) / 1e6),
 };
@@ -69,7 +60,6 @@ pub(crate) const PAGE_TEXT: &str = "≤ 1.2";
 /// The most network round trips of a request.
 const ROUND_TRIPS: u64 = 1;
 pub(crate) const ROUND_TRIPS_TEXT: &str = "≤ 1";
-pub(crate) const ROUND_TRIPS_PEERS: &str = "1–4, 1";
 
 /// The most milliseconds that relaying adds to an agent's first word, beside the database's round trip.
 const ADDED: f64 = 2.0;
@@ -178,6 +168,8 @@ pub(crate) fn judge(report: &Report) -> Vec<Judged> {
     let pages = report.pages.iter().map(|page| self::page(page.large_by_small.median));
     all.push(Judged { figure: "added to the first word, ms", goal: ADDED_TEXT, verdict: added(&report.chat.added) });
     all.push(Judged { figure: "the worst bodies", goal: BODY_TEXT, verdict: bodies(&report.bodies) });
+    let beside = report.beside.iter().flat_map(|of| &of.figures).map(|compared| compared.verdict);
+    all.push(Judged { figure: "beside the peer", goal: "each its own", verdict: Verdict::all(&beside) });
     all.push(Judged { figure: "page of 50, large ÷ small", goal: PAGE_TEXT, verdict: Verdict::all(&pages) });
     all
 }

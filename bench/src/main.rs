@@ -13,6 +13,7 @@ mod goals;
 mod issuer;
 mod measure;
 mod numbers;
+mod peer;
 mod plan;
 mod proc;
 mod proxy;

@@ -15,7 +15,7 @@ use crate::proxy::Proxy;
 use crate::report::{Conditions, Report};
 use crate::start::{Parts, Starts};
 use crate::workload::{Requests, Seen, Workload};
-use crate::{agent, bodies, chat, goals, proc, report, round_trips, scale, secrets_manager, sizes, warm};
+use crate::{agent, bodies, chat, goals, peer, proc, report, round_trips, scale, secrets_manager, sizes, warm};
 
 /// A workload with all that measuring it needs.
 struct Subject {
@@ -27,6 +27,8 @@ struct Subject {
     seen: Seen,
     starts: Starts,
     warm: warm::Runs,
+    /// Of those that the peer has as well.
+    beside: Option<(Program, peer::Runs)>,
 }
 
 /// Measures everything.
@@ -36,6 +38,7 @@ pub(crate) fn measure(plan: &Plan) -> Result<Report> {
     say(&format!("filling a database with {} messages, and one with {}", fill::UNIT, plan.rows));
     let small_filled = runtime.block_on(fill(&plan.small, fill::UNIT))?;
     let large_filled = runtime.block_on(fill(&plan.large, plan.rows))?;
+    peer::fill(&plan.large).context("the peer's tables")?;
 
     let issuer = Issuer::start()?;
     let mut numbers = Numbers::default();
@@ -55,8 +58,11 @@ pub(crate) fn measure(plan: &Plan) -> Result<Report> {
         let observed = function(workload.function, &plan.release, through(&plan.large.app_url, proxy.port)?);
         let direct = function(workload.function, &plan.release, plan.large.app_url.clone());
         let seen = workload.observe(&observed, &proxy, numbers.many(1000))?;
+        let has_peer = ["list-messages", "append-messages"].contains(&workload.function);
+        let beside = has_peer.then(|| (peer::program(&direct, &plan.peer), peer::Runs::default()));
         subjects.push(Subject {
             workload: workload.clone(),
+            beside,
             secret: secrets_manager::in_its_place(&direct, &secrets_url),
             direct,
             observed,
@@ -93,10 +99,13 @@ pub(crate) fn measure(plan: &Plan) -> Result<Report> {
     let mut chat = chat::Runs::default();
     for run in 1..=plan.runs {
         say(&format!("run {run} of {}", plan.runs));
-        for Subject { workload, direct, observed, secret, floor, seen, starts, warm } in &mut subjects {
+        for Subject { workload, direct, observed, secret, floor, seen, starts, warm, beside } in &mut subjects {
             let parts = Parts { direct, observed, floor, secret, proxy: &proxy, issuer: &issuer };
             starts.add(workload, &parts, &mut numbers)?;
             warm.add(workload, seen, [direct, floor], &plan.large.app_url, &mut numbers)?;
+            if let Some((peer, runs)) = beside {
+                runs.add(workload, [direct, peer], &superuser, &mut numbers).context("the peer")?;
+            }
         }
         for (_, small, large, runs) in &mut pages {
             let of_small = function(small.function, &plan.release, plan.small.app_url.clone());
@@ -118,9 +127,11 @@ pub(crate) fn measure(plan: &Plan) -> Result<Report> {
         runs: plan.runs,
         seconds: begun.elapsed().as_secs(),
     };
+    let beside = subjects.iter().filter_map(|subject| Some(subject.beside.as_ref()?.1.figures(&subject.workload)));
+    let beside = beside.collect::<Result<_>>()?;
     let workloads = subjects.into_iter().map(|subject| subject.report(plan, &mut numbers)).collect::<Result<_>>()?;
     let pages = pages.iter().filter_map(|(title, .., runs)| runs.figures(title)).collect();
-    let mut report = Report { conditions, workloads, pages, round_trips, chat, bodies, goals: Vec::new() };
+    let mut report = Report { conditions, workloads, beside, pages, round_trips, chat, bodies, goals: Vec::new() };
     report.goals = goals::judge(&report);
     Ok(report)
 }

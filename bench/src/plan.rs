@@ -28,6 +28,8 @@ pub(crate) struct Plan {
     pub(crate) dev: PathBuf,
     /// The binary of the floor.
     pub(crate) floor: PathBuf,
+    /// The binary of the peer.
+    pub(crate) peer: PathBuf,
     /// A folder to write to.
     pub(crate) scratch: PathBuf,
     /// What the server has been told beside its defaults; shown with the figures.

@@ -6,6 +6,7 @@ use crate::bodies::Body;
 use crate::chat::Chat;
 use crate::fill::Filled;
 use crate::goals::Judged;
+use crate::peer::Beside;
 use crate::round_trips::RoundTrips;
 use crate::scale::Scale;
 use crate::sizes::Size;
@@ -18,6 +19,8 @@ use crate::warm::Warm;
 pub(crate) struct Report {
     pub(crate) conditions: Conditions,
     pub(crate) workloads: Vec<Workload>,
+    /// Beside the peer.
+    pub(crate) beside: Vec<Beside>,
     pub(crate) pages: Vec<Scale>,
     pub(crate) round_trips: Vec<RoundTrips>,
     pub(crate) chat: Chat,

@@ -1,10 +1,11 @@
-//! The table: figures, floors, goals and what others need, side by side.
+//! The table: figures, floors, goals and the peer's, side by side.
 
 use std::fmt::Write;
 
 use crate::bodies::{self, Body};
 use crate::chat::{Chat, Written};
 use crate::goals::{self, Goal, Verdict};
+use crate::peer::Beside;
 use crate::report::{Report, Workload};
 use crate::round_trips::{self, RoundTrips};
 use crate::start::StartFigures;
@@ -28,7 +29,7 @@ pub(crate) fn text(report: &Report) -> String {
     row("    connection      a time)", None, &stage(|start| &start.connection));
     row("    first poll", None, &stage(|start| &start.first_poll));
     row("    first answer", None, &stage(|start| &start.first_answer));
-    row("warm p50, µs", Some(&goals::P50), &|workload| figure(&workload.warm.p50, 0));
+    row("warm p50, µs", None, &|workload| figure(&workload.warm.p50, 0));
     row("  floor: does nothing", None, &|workload| figure(&workload.warm.floor_p50, 0));
     row("  floor: bare statements", None, &|workload| optional(workload.warm.statements_p50.as_ref()));
     row("  floor: both in turn", None, &|workload| figure(&workload.warm.both_p50, 0));
@@ -47,6 +48,7 @@ pub(crate) fn text(report: &Report) -> String {
 
     let mut text = conditions(report);
     text.push_str(&aligned(&rows));
+    text.push_str(&beside(&report.beside));
     text.push_str(&pages(report));
     text.push_str(&trips(report));
     text.push_str(&chat(&report.chat));
@@ -61,7 +63,7 @@ struct Row {
 impl Row {
     fn header(report: &Report) -> Self {
         let titles = report.workloads.iter().map(|workload| workload.title);
-        let titles = [""].into_iter().chain(titles).chain(["goal", "FastAPI, Fastify"]);
+        let titles = [""].into_iter().chain(titles).chain(["goal"]);
         Self { cells: titles.map(str::to_owned).collect() }
     }
 
@@ -71,7 +73,6 @@ impl Row {
         if let Some(goal) = goal {
             let verdict = goal.verdict(&report.workloads);
             cells.push(verdict.map(|verdict| judged(goal.text, verdict)).unwrap_or_default());
-            cells.push(goal.peers.to_owned());
         }
         Self { cells }
     }
@@ -101,6 +102,27 @@ runs' ratios, and is not told where their largest is more than {agreement} times
         seconds = conditions.seconds,
         agreement = AGREEMENT,
     )
+}
+
+/// The function beside the peer.
+fn beside(all: &[Beside]) -> String {
+    let header = ["beside a peer in Rust (axum, sqlx)", "Colloquy", "peer", "Colloquy ÷ peer", "goal"];
+    let mut rows = vec![Row { cells: header.map(str::to_owned).to_vec() }];
+    for Beside { title, figures, bytes } in all {
+        rows.extend(figures.iter().map(|compared| {
+            let digits = usize::from(compared.title.ends_with("ms"));
+            let cells = [
+                format!("{title}: {}", compared.title),
+                figure(&compared.function, digits),
+                figure(&compared.peer, digits),
+                ratio(&compared.ratio),
+                judged(&format!("≤ {}", compared.goal), compared.verdict),
+            ];
+            Row { cells: cells.to_vec() }
+        }));
+        rows.push(Row { cells: vec![format!("{title}: answer, bytes"), bytes[0].to_string(), bytes[1].to_string()] });
+    }
+    format!("\n{}", aligned(&rows))
 }
 
 fn pages(report: &Report) -> String {
@@ -142,12 +164,7 @@ fn trips(report: &Report) -> String {
         });
     }
     let goal = judged(goals::ROUND_TRIPS_TEXT, goals::round_trips(report));
-    format!(
-        "\n{}most: {}; goal: {goal}; FastAPI, Fastify: {}\n",
-        aligned(&rows),
-        round_trips::most(all),
-        goals::ROUND_TRIPS_PEERS
-    )
+    format!("\n{}most: {}; goal: {goal}\n", aligned(&rows), round_trips::most(all))
 }
 
 fn chat(chat: &Chat) -> String {

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: what the benchmark needs, and then the benchmark.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -39,6 +40,7 @@ pub(crate) async fn run(options: &Options, running: &mut Running) -> Result<Exit
     // Apart from each other: a crate that both need would be built with the features of both, and not as deployed.
     build("functions", &MEASURED).await?;
     build("bench", &["bench", "floor-function"]).await?;
+    let peer = build_peer().await?;
     let (release, dev) = (Profile::Release.folder()?, Profile::Dev.build().await?);
 
     let folder = running.scratch(&user, "bench")?;
@@ -62,6 +64,7 @@ pub(crate) async fn run(options: &Options, running: &mut Running) -> Result<Exit
         "release": release,
         "dev": dev,
         "floor": release.join("floor-function"),
+        "peer": peer,
         "scratch": logs,
         "serverSettings": Purpose::Measurement.settings(),
     });
@@ -88,4 +91,19 @@ async fn build(package: &str, binaries: &[&str]) -> Result<()> {
         .args(binaries.iter().map(|binary| format!("--bin={binary}")))
         .folder(workspace::root());
     if cargo.run().await?.success() { Ok(()) } else { bail!("{package} doesn't build: the compiler's words are above") }
+}
+
+/// Builds the peer, which is a workspace of its own; answers where its binary is.
+async fn build_peer() -> Result<PathBuf> {
+    say("building the peer for release");
+    let folder = workspace::root().join("bench/peer");
+    let cargo = Program::new("cargo build", vec![workspace::cargo()])
+        .args(["build", "--release", "--locked", "--target-dir"])
+        .args([workspace::state().join("peer").display().to_string()])
+        .folder(&folder);
+    if cargo.run().await?.success() {
+        Ok(workspace::state().join("peer/release/peer"))
+    } else {
+        bail!("the peer doesn't build: the compiler's words are above")
+    }
 }
