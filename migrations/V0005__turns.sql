@@ -44,6 +44,8 @@ create index runs_live_of_user on public.runs (user_id) where outcome is null;
 create index runs_conversation on public.runs (conversation_id, created_at);
 create index runs_message on public.runs (message_id, created_at);
 create index runs_to_forget on public.runs (ended_at) where replayable and ended_at is not null;
+create index runs_to_prune on public.runs (ended_at) where not replayable;
+create index quota_usage_window on public.quota_usage ("window");
 create index runs_parts_due on public.runs (conversation_id) where parts_due;
 
 -- Frames of the stream, whole: replaying is sending them again. The sources that came with them have more members than

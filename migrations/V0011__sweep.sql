@@ -1,7 +1,7 @@
 set local row_security = off;
 
 -- What must reach across users: ending the runs whose functions died, naming those whose messages are still to be put
--- together, and dropping chunks that nobody replays any more. It runs with the rights of a role that nobody signs in as and
+-- together, dropping chunks that nobody replays any more, and forgetting what nobody asks for. It runs with the rights of a role that nobody signs in as and
 -- that may do just this, and it answers with ids and counts alone: what a run has said is read and stored as its user.
 
 grant usage on schema public to colloquy_sweep;
@@ -12,7 +12,11 @@ grant select, insert, delete on public.run_chunks to colloquy_sweep;
 grant select (id, user_id, parent_id, status, created_at), update (status) on public.messages to colloquy_sweep;
 grant execute on function public.json_time, public.end_expired_run to colloquy_sweep;
 
+grant delete on public.runs to colloquy_sweep;
+grant select, delete on public.quota_usage to colloquy_sweep;
+
 create policy sweep on public.runs to colloquy_sweep using (true);
+create policy sweep on public.quota_usage to colloquy_sweep using (true);
 create policy sweep on public.run_chunks to colloquy_sweep using (true);
 create policy sweep_reads on public.messages for select to colloquy_sweep using (true);
 create policy sweep_locks on public.messages for update to colloquy_sweep using (status = 'in_progress') with check (false);
@@ -70,8 +74,37 @@ begin
 end
 $$;
 
-revoke execute on function public.sweep from public;
-grant execute on function public.sweep to colloquy_app;
+-- Forgets runs that ended so many seconds ago, whose answers are messages long since, and windows of quotas that began so
+-- long ago: one batch of each. Returns how many it has forgotten.
+create function public.prune(p_batch integer, p_runs double precision, p_windows double precision) returns bigint
+language plpgsql security definer
+set search_path = public, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+declare
+    runs_until constant timestamptz := clock_timestamp() - make_interval(secs => p_runs);
+    windows_until constant timestamptz := clock_timestamp() - make_interval(secs => p_windows);
+    runs_gone bigint;
+    windows_gone bigint;
+begin
+    delete from runs r where r.id in (
+        select o.id from runs o
+        where not o.replayable and not o.parts_due and o.ended_at < runs_until
+        order by o.ended_at limit p_batch
+        for update skip locked);
+    get diagnostics runs_gone = row_count;
+    delete from quota_usage q where (q.user_id, q."window") in (
+        select o.user_id, o."window" from quota_usage o
+        where o."window" < windows_until
+        order by o."window" limit p_batch);
+    get diagnostics windows_gone = row_count;
+    return runs_gone + windows_gone;
+end
+$$;
+
+revoke execute on function public.sweep, public.prune from public;
+grant execute on function public.sweep, public.prune to colloquy_app;
 
 -- To give it away, the owner must be a member of the role for a moment, and the role may create for that moment. Were the
 -- owner a member for longer, the policies above would be its own.
@@ -80,6 +113,7 @@ begin
     execute format('grant colloquy_sweep to %I', current_user);
     grant create on schema public to colloquy_sweep;
     alter function public.sweep owner to colloquy_sweep;
+    alter function public.prune owner to colloquy_sweep;
     revoke create on schema public from colloquy_sweep;
     execute format('revoke colloquy_sweep from %I', current_user);
 end

@@ -22,6 +22,7 @@ use crate::ui_stream::{Assembler, Chunk};
 const CHUNKS: &str = include_str!("runs/chunks.sql");
 const STORE_PARTS: &str = include_str!("runs/store_parts.sql");
 const SWEEP: &str = include_str!("runs/sweep.sql");
+const PRUNE: &str = include_str!("runs/prune.sql");
 
 impl UserDb<'_> {
     /// Runs a statement that shows or continues a conversation, once no run of it has parts due: `due` reads the run that has
@@ -93,6 +94,18 @@ impl Db {
             }
         }
         Ok(Swept { runs: u64::try_from(runs).unwrap_or(0), chunks: u64::try_from(chunks).unwrap_or(0) })
+    }
+
+    /// Forgets runs that ended more than `runs` ago, and windows of quotas that began more than `windows` ago, of all users and at
+    /// most `batch` of each; answers how many. Where it is 0, nothing is left to do but what other requests hold.
+    pub async fn prune(&self, batch: u16, runs: Duration, windows: Duration) -> Result<u64, Error> {
+        let nobody = UserId::from(uuid::Uuid::nil());
+        let (batch, runs, windows) = (i32::from(batch), runs.as_secs_f64(), windows.as_secs_f64());
+        let params: [Param<'_>; 3] = [(&batch, Type::INT4), (&runs, Type::FLOAT8), (&windows, Type::FLOAT8)];
+        let rows = self.run(nobody, Access::Write, &[Statement { sql: PRUNE, params: &params }]).await?;
+        let row = rows.first().and_then(|rows| rows.first()).ok_or_else(|| Error::internal("prune gave no row"))?;
+        let pruned: i64 = row.try_get("pruned").map_err(unreadable)?;
+        Ok(u64::try_from(pruned).unwrap_or(0))
     }
 
     /// Puts the message of a dead run together and stores it, unless somebody did meanwhile.

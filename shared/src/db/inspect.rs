@@ -31,6 +31,7 @@ const STATEMENTS: &[(&str, &str)] = &[
     ("runs/request_stop.sql", include_str!("runs/request_stop.sql")),
     ("runs/store_parts.sql", include_str!("runs/store_parts.sql")),
     ("runs/sweep.sql", include_str!("runs/sweep.sql")),
+    ("runs/prune.sql", include_str!("runs/prune.sql")),
     ("turns/activate.sql", include_str!("turns/activate.sql")),
     ("turns/branches.sql", include_str!("turns/branches.sql")),
     ("turns/page.sql", include_str!("turns/page.sql")),

@@ -1,7 +1,8 @@
-//! The function `sweep`: whatever it is invoked with, it ends the runs whose functions died, and deletes the chunks that
-//! nobody can resume any more.
+//! The function `sweep`: whatever it is invoked with, it ends the runs whose functions died, deletes the chunks that nobody can
+//! resume any more, and forgets runs and windows of quotas once they are old.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::{Value, json};
@@ -12,8 +13,10 @@ use crate::metrics;
 
 /// How much one transaction does: locks are held no longer than it takes.
 const BATCH: u16 = 200;
-/// How many transactions one invocation may take; what is left the next one does.
+/// How many transactions of each kind one invocation may take; what is left the next one does.
 const BATCHES: usize = 50;
+/// How long a run is remembered once it has ended: as long as a request that is repeated by its `Idempotency-Key` finds it.
+const KEPT: Duration = Duration::from_hours(30 * 24);
 
 /// Serves the function `sweep` until its environment ends.
 #[must_use]
@@ -23,7 +26,7 @@ pub fn serve_sweep() -> ExitCode {
 
 async fn start() -> Result<(), StartError> {
     let (config, db) = settings()?;
-    let replay = config.chat.replay;
+    let (replay, window) = (config.chat.replay, config.chat.quota.window);
     lambda_runtime::run(service_fn(|_: LambdaEvent<Value>| async {
         let (mut runs, mut chunks) = (0, 0);
         for _ in 0..BATCHES {
@@ -37,8 +40,17 @@ async fn start() -> Result<(), StartError> {
                 break;
             }
         }
-        tracing::info!(runs, chunks, "swept");
-        Ok::<_, lambda_runtime::Error>(json!({"runs": runs, "chunks": chunks}))
+        let mut pruned = 0;
+        for _ in 0..BATCHES {
+            // A window that began so long ago is over.
+            let more = db.prune(BATCH, KEPT, KEPT.saturating_add(window)).await.map_err(logged)?;
+            pruned += more;
+            if more == 0 {
+                break;
+            }
+        }
+        tracing::info!(runs, chunks, pruned, "swept");
+        Ok::<_, lambda_runtime::Error>(json!({"runs": runs, "chunks": chunks, "pruned": pruned}))
     }))
     .await
 }

@@ -36,7 +36,7 @@ async fn every_table_is_behind_row_level_security(database: Database) {
         assert_eq!(row.get::<_, &str>(2), "colloquy_owner");
         let sweeping: &[&str] = match table {
             "messages" => &["sweep_locks of colloquy_sweep", "sweep_reads of colloquy_sweep"],
-            "runs" | "run_chunks" => &["sweep of colloquy_sweep"],
+            "runs" | "run_chunks" | "quota_usage" => &["sweep of colloquy_sweep"],
             _ => &[],
         };
         assert_eq!(row.get::<_, Vec<&str>>(3), [&["own_rows"], sweeping].concat(), "{table}");
@@ -121,21 +121,21 @@ async fn the_functions_role_may_do_what_an_endpoint_needs(database: Database) {
     }
 }
 
-/// Nobody signs in as the sweep's role, nobody is a member of it (its policies would be theirs, too), and it owns one thing.
+/// Nobody signs in as the sweep's role, nobody is a member of it (its policies would be theirs, too), and it owns two functions.
 async fn the_sweeps_role_is_nobodys(database: Database) {
     let role = "
         select rolcanlogin or rolsuper or rolbypassrls or rolcreaterole or rolcreatedb or rolreplication,
             has_schema_privilege(r.oid, 'public', 'CREATE'),
             exists (select from pg_auth_members where member = r.oid),
             pg_has_role('colloquy_owner', r.oid, 'USAGE') or pg_has_role('colloquy_app', r.oid, 'MEMBER'),
-            array(select p.proname::text from pg_proc p where p.proowner = r.oid),
+            array(select p.proname::text from pg_proc p where p.proowner = r.oid order by 1),
             array(select c.relname::text from pg_class c where c.relowner = r.oid)
         from pg_roles r where rolname = 'colloquy_sweep'";
     let role = database.superuser().await.query_one(role, &[]).await.unwrap();
     for (column, power) in [(0, "a power of its own"), (1, "CREATE"), (2, "a group"), (3, "a member")] {
         assert!(!role.get::<_, bool>(column), "colloquy_sweep has {power}");
     }
-    assert_eq!(role.get::<_, Vec<&str>>(4), ["sweep"]);
+    assert_eq!(role.get::<_, Vec<&str>>(4), ["prune", "sweep"]);
     assert_eq!(role.get::<_, Vec<&str>>(5), [""; 0]);
 }
 
@@ -148,7 +148,7 @@ async fn functions_have_their_callers_rights_and_a_fixed_search_path(database: D
     assert!(functions.len() >= 10);
     for row in &functions {
         let function: &str = row.get(0);
-        assert_eq!(row.get::<_, bool>(1), function == "sweep", "{function}: whose rights has it?");
+        assert_eq!(row.get::<_, bool>(1), ["prune", "sweep"].contains(&function), "{function}: whose rights has it?");
         let settings: Vec<&str> = row.get(2);
         assert!(settings.iter().any(|setting| setting.starts_with("search_path=")), "{function}: {settings:?}");
         assert!(!row.get::<_, bool>(3) || function == "uuidv7", "everybody may call {function}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde_json::json;
 use shared::db::Swept;
-use shared::model::{Status, TurnStart};
+use shared::model::{Quota, Status, TurnRules, TurnStart};
 
 use crate::support::content::someone;
 use crate::support::database::{Database, on_every_database, on_every_version};
@@ -16,6 +16,7 @@ const REPLAY: Duration = Duration::from_mins(1);
 on_every_database!(
     everybodys_dead_runs_are_ended_and_old_chunks_dropped,
     what_another_holds_is_left_for_later,
+    what_is_old_is_forgotten_little_by_little,
     a_run_that_cannot_be_put_together_ends_without_parts,
     a_chunk_that_cannot_be_read_keeps_nobody_waiting
 );
@@ -54,6 +55,35 @@ async fn everybodys_dead_runs_are_ended_and_old_chunks_dropped(database: Databas
         let again = user.start_turn(&submit("done", "q", "?"), &rules()).await.unwrap();
         assert!(matches!(again, TurnStart::Finished(..)), "it isn't run again");
     }
+}
+
+async fn what_is_old_is_forgotten_little_by_little(database: Database) {
+    const DAY: Duration = Duration::from_hours(24);
+    let db = database.db();
+    let quota = Quota { messages: Some(100), ..rules().quota };
+    for n in 0..5 {
+        let caller = someone();
+        let user = db.as_user(&caller);
+        let started = begun(user.start_turn(&submit("c", "q", "?"), &TurnRules { quota, ..rules() }).await);
+        answer(user, started.run, &format!("Yes {n}.")).await;
+        begun(user.start_turn(&submit("live", "q", "?"), &rules()).await);
+    }
+    assert_eq!(db.prune(2, Duration::ZERO, DAY).await.unwrap(), 0, "their streams can still be resumed");
+    while db.sweep(10, Duration::ZERO).await.unwrap().chunks > 0 {}
+    assert_eq!(db.prune(2, DAY, DAY).await.unwrap(), 0, "they aren't old");
+    for pruned in [2, 2, 1, 0] {
+        assert_eq!(db.prune(2, Duration::ZERO, DAY).await.unwrap(), pruned, "one batch");
+    }
+    let superuser = database.superuser().await;
+    let count = async |table: &str| {
+        superuser.query_one(&format!("select count(*) from {table}"), &[]).await.unwrap().get::<_, i64>(0)
+    };
+    assert_eq!((count("runs").await, count("messages").await, count("quota_usage").await), (5, 20, 5));
+    superuser.batch_execute("update quota_usage set \"window\" = \"window\" - interval '2 days'").await.unwrap();
+    for pruned in [3, 2, 0] {
+        assert_eq!(db.prune(3, DAY, DAY).await.unwrap(), pruned);
+    }
+    assert_eq!((count("runs").await, count("quota_usage").await), (5, 0));
 }
 
 async fn what_another_holds_is_left_for_later(database: Database) {

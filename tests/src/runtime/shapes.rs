@@ -268,7 +268,7 @@ async fn what_no_http_reaches_takes_the_schedules_events() {
     }
     let sweep = environment("sweep", &issuer, &database).await;
     for event in &events {
-        assert_eq!(sweep.invoke(event).await.json(), json!({"runs": 0, "chunks": 0}));
+        assert_eq!(sweep.invoke(event).await.json(), json!({"runs": 0, "chunks": 0, "pruned": 0}));
     }
 }
 

@@ -33,5 +33,5 @@ async fn sweep_ends_what_died_and_drops_what_nobody_resumes() {
     let status = user.get("/v1/conversations/dying/messages").await.texts("/data", "/status");
     assert_eq!(status, ["complete", "incomplete"]);
     // And again: there is nothing left to do.
-    assert_eq!(sweep.invoke(&json!({})).await.answer, json!({"runs": 0, "chunks": 0}));
+    assert_eq!(sweep.invoke(&json!({})).await.answer, json!({"runs": 0, "chunks": 0, "pruned": 0}));
 }
