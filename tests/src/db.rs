@@ -3,6 +3,7 @@
 mod branches;
 mod continued;
 mod conversations;
+mod copies;
 mod encryption;
 mod failures;
 mod histories;
