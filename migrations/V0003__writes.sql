@@ -257,7 +257,8 @@ begin
 end
 $$;
 
--- Appends a batch of messages, all or none. No row: there is no such conversation. A fault in any row: nothing is stored.
+-- Appends a batch of messages, all or none. No row: there is no such conversation. A fault in any row: nothing is stored; nor
+-- where a row would leave a branch on which an answer is being written (`turn_running`).
 create function public.append_messages(
     p_user uuid, p_id uuid, p_client_id text, p_batch jsonb, p_most_bytes integer)
 returns table (n integer, fault text, replayed boolean, message public.messages)
@@ -274,6 +275,17 @@ begin
         return;
     end if;
     checked := check_messages(p_user, conversation, p_batch, p_most_bytes);
+    -- A row behind another message than the last leaves the branch; not while an answer is being written there.
+    if exists (
+        select from unnest(checked) c
+        where c.message_id is null and p_batch -> c.n ->> 'parentId' <> 'last'
+            and nullif(p_batch -> c.n ->> 'parentId', 'root') is distinct from leaf_of(p_user, conversation)::text)
+    then
+        if live_run(p_user, conversation) is not null then
+            return query select null::integer, 'turn_running', false, null::messages;
+            return;
+        end if;
+    end if;
     if (select bool_and(c.fault is null) and sum(c.size::bigint) <= p_most_bytes from unnest(checked) c) then
         return query
             select w.n, null::text, w.replayed, w.message from write_messages(p_user, conversation, p_batch, checked) w;

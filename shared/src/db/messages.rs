@@ -10,6 +10,7 @@ use super::conversations::parts;
 use super::failure::{too_large, unreadable};
 use super::pipeline::Statement;
 use super::times::{after, before};
+use super::turns::turn_running;
 use crate::error::{Code, Error, Fault};
 use crate::id::{ClientId, ConversationRef, MessageId, MessageRef};
 use crate::model::{
@@ -147,6 +148,9 @@ pub(super) fn refused(rows: &[Row]) -> Result<Option<Error>, Error> {
     for row in rows {
         let fault: Option<&str> = row.try_get("fault").map_err(unreadable)?;
         let index: Option<i32> = row.try_get("n").map_err(unreadable)?;
+        if fault == Some("turn_running") {
+            return Ok(Some(turn_running()));
+        }
         if let Some(fault) = fault {
             faults.push(fault_at(fault, index)?);
         }

@@ -25,7 +25,8 @@ use crate::model::{
 use ask::AskRow;
 use history::{HistoryRoom, HistoryRow};
 use pages::{chat_message, siblings};
-use refusal::{quota_exceeded, refused, too_many_running, turn_running};
+pub(super) use refusal::turn_running;
+use refusal::{quota_exceeded, refused, too_many_running};
 
 const START: &str = include_str!("turns/start.sql");
 const ACTIVATE: &str = include_str!("turns/activate.sql");

@@ -75,6 +75,29 @@ async fn a_new_answer_replaces_the_last_or_an_earlier_one_and_activating_brings_
 }
 
 #[tokio::test]
+async fn no_branch_is_left_while_an_answer_is_being_written_there() {
+    let api = Api::new().await;
+    let user = api.user().await;
+    let first = user.chat(&question("c", "q", "How?", "")).await.rest().await.message();
+    let mut stream = user.chat(&question("c", "q2", "And then?", "silent@1")).await;
+    stream.until("text-delta").await;
+    let appended = async |parent: Option<&str>| {
+        let mut message = json!({"role": "user", "content": "Hm"});
+        if let Some(parent) = parent {
+            message["parentId"] = parent.into();
+        }
+        user.post("/v1/conversations/c/messages", &json!({"messages": [message]})).await
+    };
+    appended(Some(&first)).await.expect_problem(StatusCode::CONFLICT, "turn_running");
+    // Behind the answer itself there is room.
+    appended(Some(&stream.message())).await.expect(StatusCode::CREATED);
+    appended(None).await.expect(StatusCode::CREATED);
+    user.post("/v1/chat/c/stop", &json!({})).await.expect(StatusCode::ACCEPTED);
+    stream.rest().await;
+    appended(Some(&first)).await.expect(StatusCode::CREATED);
+}
+
+#[tokio::test]
 async fn a_regenerate_with_a_key_is_safe_to_repeat_and_joins_while_it_runs() {
     let api = Api::new().await;
     let user = api.user().await;

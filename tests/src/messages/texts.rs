@@ -66,7 +66,7 @@ async fn a_body_of_too_many_values_is_refused_shortly() {
         let refused = user.post("/v1/conversations", &json!({ "metadata": metadata })).await;
         let refused = refused.expect_problem(StatusCode::BAD_REQUEST, "invalid_request");
         assert!(refused.body.to_string().len() < 2_000, "the answer is short");
-        assert!(refused.text("/errors/0/detail").contains("20000 values"));
+        assert!(refused.text("/errors/0/detail").contains("100000 values"));
     }
 }
 

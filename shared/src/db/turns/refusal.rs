@@ -4,7 +4,7 @@ use crate::db::failure::too_large;
 use crate::error::{Code, Error, Fault};
 use crate::model::{Ask, QuotaState, Turn, TurnRules, limits};
 
-pub(super) fn turn_running() -> Error {
+pub(in crate::db) fn turn_running() -> Error {
     Error::new(
         Code::TurnRunning,
         "An answer is still being written in this conversation. Stop it, or wait for its end; nothing was stored.",
