@@ -69,7 +69,8 @@ declare
     plan continuation;
     message record;
 begin
-    select m.id, m.role, m.origin, m.active, m.status, m.parts, m.content, m.sources, m.metadata, m.model, m.usage
+    select m.id, m.role, m.origin, m.active, m.status, m.parts, m.content, m.sources, m.metadata, m.model, m.usage,
+        m.embeddings_size
     into message
     from messages m where m.user_id = p_user and m.conversation_id = p_conversation and m.id = p_message;
     if not found then
@@ -135,7 +136,7 @@ begin
     end if;
     plan.size := message_size(
         plan.parts, message.content, message.sources, message.metadata, null, message.model, message.usage);
-    if plan.fault is null and plan.size > p_most_bytes then
+    if plan.fault is null and plan.size + message.embeddings_size > p_most_bytes then
         plan.fault := 'too_large';
     end if;
     return plan;
