@@ -70,15 +70,15 @@ impl Passage {
         for end in self.parts.close_before(&chunk) {
             events.chunk(end);
         }
-        match &chunk {
-            Chunk::StartStep => self.sources.begin_step(),
-            Chunk::ResetStep => {
-                self.sources.take_back(events);
-                self.halves.clear();
-            }
-            _ => {}
-        }
         if self.parts.observe(&chunk).is_ok() {
+            match &chunk {
+                Chunk::StartStep => self.sources.begin_step(),
+                Chunk::ResetStep => {
+                    self.sources.take_back(events);
+                    self.halves.clear();
+                }
+                _ => {}
+            }
             return events.chunk(chunk);
         }
         let start = match &chunk {

@@ -26,6 +26,8 @@ pub struct OpenParts {
     approvals: BTreeMap<String, usize>,
     /// How many steps have begun.
     step: usize,
+    /// How many of these are parts already, which the stream can't take back.
+    steps_before: usize,
 }
 
 /// A call of a tool.
@@ -53,7 +55,7 @@ impl OpenParts {
             let call = Call { past_input: true, ..Call::new("", None, 0, None) };
             Some((agents_call_id(part)?.to_owned(), call))
         };
-        Self { calls: parts.iter().filter_map(call).collect(), step: 1, ..Self::default() }
+        Self { calls: parts.iter().filter_map(call).collect(), step: 1, steps_before: 1, ..Self::default() }
     }
 
     /// Takes note of the next frame, or says why it can't stand there; then nothing is noted of it.
@@ -129,6 +131,9 @@ impl OpenParts {
             // The SDK forgets them with the step, without having ended them.
             Chunk::FinishStep | Chunk::ResetStep if !self.texts.is_empty() || !self.reasonings.is_empty() => {
                 Err("ends a step in which a text or a reasoning is open")
+            }
+            Chunk::ResetStep if self.steps_before > 0 && self.step == self.steps_before => {
+                Err("takes back what was there before the stream")
             }
             Chunk::ResetStep => {
                 self.take_back();

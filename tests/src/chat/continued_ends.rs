@@ -86,6 +86,21 @@ async fn sources_keep_their_places() {
 }
 
 #[tokio::test]
+async fn what_was_there_before_is_not_taken_back() {
+    let source = json!({"type": "source-url", "sourceId": "a", "url": "https://example.com/a"});
+    let (_api, user, agent) = scene(UI).await;
+    agent.says(&json!([source, call("c1", "getLocation"), finish("tool-calls", 1)]));
+    let body = waiting(&user).await;
+    let [start, delta, end] = words("In Bern.");
+    let (reset, begin) = (json!({"type": "reset-step"}), json!({"type": "start-step"}));
+    agent.says(&json!([reset, begin, {"type": "text-start", "id": "0"}, reset, start, delta, end, finish("stop", 1)]));
+    user.chat(&body).await.expect(StatusCode::OK).rest().await;
+    let message = shown(&user, "c").await.pop().expect("an answer");
+    assert_eq!(types(&message), ["source-url", "tool-getLocation", "step-start", "text"]);
+    assert_eq!(user.get("/v1/conversations/c/messages").await.texts("/data/1/sources", "/id"), ["a"]);
+}
+
+#[tokio::test]
 async fn an_agent_that_stops_behind_its_own_tools_goes_on_when_the_page_asks() {
     let done = json!({"type": "tool-output-available", "toolCallId": "c1", "output": "found"});
     let (_api, user, agent) = scene(UI).await;
