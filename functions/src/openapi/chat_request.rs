@@ -47,9 +47,9 @@ pub struct ChatRequestMessage {
     pub id: Option<ClientId>,
     /// Who speaks. A question is the `user`'s; the `assistant`'s message goes on once its calls are answered.
     pub role: ChatRequestRole,
-    /// What it says. Of an answer that goes on, the parts of calls are read that have one of the states `output-available`
+    /// What it says: of a question at most 200 parts. Of an answer that goes on, the parts of calls are read that have one of the states `output-available`
     /// (`output`), `output-error` (`errorText`) and `approval-responded` (`approval`: `approved`, `reason`).
-    #[schema(min_items = 1, max_items = 200)]
+    #[schema(min_items = 1)]
     pub parts: Vec<Part>,
     /// The client's own data.
     #[schema(value_type = Metadata, required = false)]

@@ -23,6 +23,11 @@ const LISTED: &[(&str, &str, &str)] = &[
     ("ST202", "must be user: the last message is the question", "no schema says what the last item of an array is"),
     ("ST202", "NUL character or a lone surrogate", "a text of Unicode; JSON has escapes that are none"),
     ("ST202", "/parts/", "what a part of each type must hold, `Part` says in words"),
+    (
+        "ST202",
+        "must have 1 to 200 items",
+        "an answer comes back with all its parts; a question has fewer, as `parts` says in words",
+    ),
     ("ST202", "/sources/", "what a source of each type must hold, `Source` says in words"),
     ("ST202", "must be within the range of a 64-bit integer", "JSON has numbers that no computer has"),
     ("ST202", "must be a time such as", "there are times before 1970, and nothing was stored then"),
