@@ -68,6 +68,7 @@ as $$
 declare
     plan continuation;
     message record;
+    ended jsonb;
 begin
     select m.id, m.role, m.origin, m.active, m.status, m.parts, m.content, m.sources, m.metadata, m.model, m.usage,
         m.embeddings_size
@@ -114,13 +115,16 @@ begin
             case when bool_or(a.waits and a.outcome is null) then 'calls_wait' end
         into plan.parts, plan.outcomes, plan.fault
         from answered a;
-        if plan.outcomes = '[]' and message.metadata ->> 'finishReason' = 'tool-calls' and not exists (
-            select from jsonb_array_elements(ended_calls(message.parts)) ended (call)
-            where not exists (
-                select from jsonb_array_elements(p_outcomes) sent (outcome)
-                where sent.outcome ->> 'toolCallId' = ended.call ->> 'toolCallId'))
-        then
-            plan.outcomes := ended_calls(message.parts);
+        if plan.outcomes = '[]' and message.metadata ->> 'finishReason' = 'tool-calls' then
+            ended := ended_calls(message.parts);
+            if not exists (
+                select from jsonb_array_elements(ended) e (call)
+                where not exists (
+                    select from jsonb_array_elements(p_outcomes) sent (outcome)
+                    where sent.outcome ->> 'toolCallId' = e.call ->> 'toolCallId'))
+            then
+                plan.outcomes := ended;
+            end if;
         end if;
     end if;
     if plan.fault is null and plan.outcomes <> '[]' then
@@ -143,6 +147,16 @@ begin
 end
 $$;
 
+-- An answer that goes on, as it was before.
+create function public.base_answer(p_message public.messages) returns jsonb
+language sql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+    select jsonb_build_object(
+        'parts', p_message.parts, 'metadata', p_message.metadata, 'sources', p_message.sources,
+        'sourceEmbeddings', p_message.source_embeddings, 'usage', p_message.usage, 'model', p_message.model)
+$$;
+
 -- Opens a message for what its agent says next; returns what it is by then.
 create function public.reopen_answer(p_user uuid, p_message uuid, p_plan public.continuation) returns jsonb
 language plpgsql
@@ -155,9 +169,7 @@ begin
     set parts = p_plan.parts, status = 'in_progress', metadata = m.metadata - array['finishReason', 'completedAt'],
         size = p_plan.size
     where m.user_id = p_user and m.id = p_message
-    returning jsonb_build_object(
-        'parts', m.parts, 'metadata', m.metadata, 'sources', m.sources, 'sourceEmbeddings', m.source_embeddings,
-        'usage', m.usage, 'model', m.model) into base;
+    returning base_answer(m) into base;
     return base;
 end
 $$;
@@ -184,8 +196,10 @@ end
 $$;
 
 revoke execute on function
-    public.waiting_calls, public.ended_calls, public.is_same_outcome, public.plan_continuation, public.reopen_answer, public.call_ids_of
+    public.waiting_calls, public.ended_calls, public.is_same_outcome, public.plan_continuation, public.base_answer,
+    public.reopen_answer, public.call_ids_of
     from public;
 grant execute on function
-    public.waiting_calls, public.ended_calls, public.is_same_outcome, public.plan_continuation, public.reopen_answer, public.call_ids_of
+    public.waiting_calls, public.ended_calls, public.is_same_outcome, public.plan_continuation, public.base_answer,
+    public.reopen_answer, public.call_ids_of
     to colloquy_app;

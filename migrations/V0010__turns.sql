@@ -35,6 +35,7 @@ declare
     plan turn_plan;
     goes_on constant boolean := p_ask ->> 'kind' = 'continue';
     continuing continuation;
+    begun_run record;
     live_id uuid;
     live record;
     leaf uuid;
@@ -119,16 +120,15 @@ begin
         end if;
     end if;
     if outcome is null and answer_id is not null and (not goes_on or continuing.run is not null) then
-        select r.id, r.base_parts into run_id, base_parts
-        from (
-            select r.id, r.base_parts, r.outcome, r.replayable from runs r
-            where r.user_id = p_user and r.message_id = answer_id and r.id = coalesce(continuing.run, r.id)
-            order by r.created_at desc limit 1
-        ) r
-        where r.outcome is null or r.replayable;
-        outcome := case when found then 'joined' else 'finished' end;
-        if not found and goes_on then
-            select r.base_parts into base_parts from runs r where r.user_id = p_user and r.id = continuing.run;
+        select r.id, r.base_parts, r.outcome is null or r.replayable as is_streamed into begun_run from runs r
+        where r.user_id = p_user and r.message_id = answer_id and r.id = coalesce(continuing.run, r.id)
+        order by r.created_at desc limit 1;
+        base_parts := begun_run.base_parts;
+        if begun_run.is_streamed then
+            outcome := 'joined';
+            run_id := begun_run.id;
+        else
+            outcome := 'finished';
         end if;
         select m.* into answer from messages m where m.user_id = p_user and m.id = answer_id;
         message_id := answer_id;

@@ -9,7 +9,7 @@ use crate::model::Extent;
 
 /// Why a text can't be read.
 #[derive(Debug)]
-pub(super) enum Unread {
+pub(super) enum JsonError {
     /// It holds more than is read, or is nested deeper than could be read back: what it was is told.
     TooMuch(&'static str),
     /// It is no JSON.
@@ -18,26 +18,26 @@ pub(super) enum Unread {
 
 /// Reads a document. U+0000, which no `jsonb` holds, and half a surrogate pair, which no text holds, become U+FFFD: one
 /// bad character shouldn't cost an answer. Numbers that JSON hasn't, as Python writes them, become null.
-pub(super) fn parse(text: &str) -> Result<Value, Unread> {
+pub(super) fn parse(text: &str) -> Result<Value, JsonError> {
     parse_mended(&mended(text, Lone::Replaced))
 }
 
 /// Reads a frame, whose texts may each be a piece of one. Half a surrogate pair stays, as [`Half`] reads it: the other
 /// half may come with the next frame.
-pub(super) fn parse_frame(text: &str) -> Result<Value, Unread> {
+pub(super) fn parse_frame(text: &str) -> Result<Value, JsonError> {
     parse_mended(&mended(text, Lone::Kept))
 }
 
-fn parse_mended(text: &str) -> Result<Value, Unread> {
+fn parse_mended(text: &str) -> Result<Value, JsonError> {
     // Mending changes no bracket and no comma.
     if let Some(too_much) = Extent::of(text).too_much_of_an_agent() {
-        return Err(Unread::TooMuch(too_much));
+        return Err(JsonError::TooMuch(too_much));
     }
     let read = serde_json::from_str(text).or_else(|error| match without_odd_numbers(text) {
         Some(text) => serde_json::from_str(&text),
         None => Err(error),
     });
-    read.map_err(Unread::Syntax)
+    read.map_err(JsonError::Syntax)
 }
 
 /// What becomes of half a surrogate pair.

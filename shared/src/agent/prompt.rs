@@ -1,8 +1,8 @@
 //! What an agent is told: the history, and what earlier answers rested on, as data.
 //!
 //! Whatever a history holds, a prompt begins with a question, its speakers take turns, and it ends with the question that
-//! is asked, or with the answer that goes on: the chat templates of many models refuse all else, so that a history which was cut at a number of messages,
-//! or holds a question whose answer failed, would never be answered again.
+//! is asked, or with the answer that goes on. The chat templates of many models refuse all else: a history which was cut at a
+//! number of messages, or holds a question whose answer failed, would never be answered again.
 
 mod calls;
 mod openai;

@@ -4,14 +4,14 @@ use serde_json::Value;
 
 use super::events::{AgentEvent, Events};
 use super::failure::{AgentFailure, FailureKind, word};
-use super::json::{self, Unread};
+use super::json::{self, JsonError};
 use super::openai::Completion;
 use super::ui_message_stream::Passage;
 use crate::model::limits;
 use crate::ui_stream::sse::Decoder;
 
 /// What some services send to keep a connection open.
-const RUBBISH: &str = "a frame that is no JSON object";
+const NO_OBJECT: &str = "a frame that is no JSON object";
 
 /// What is read of an answer.
 #[derive(Debug)]
@@ -160,12 +160,14 @@ impl Reading {
         let frame = json::parse_frame(frame);
         let frame = match frame {
             Ok(Value::Object(frame)) => frame,
-            Ok(_) => return self.leave_out(RUBBISH, AgentFailure::malformed("a frame is no JSON object")),
+            Ok(_) => return self.leave_out(NO_OBJECT, AgentFailure::malformed("a frame is no JSON object")),
             // It says where, and nothing of what is there.
-            Err(Unread::Syntax(error)) => {
-                return self.leave_out(RUBBISH, AgentFailure::malformed(format!("a frame is no JSON: {error}")));
+            Err(JsonError::Syntax(error)) => {
+                return self.leave_out(NO_OBJECT, AgentFailure::malformed(format!("a frame is no JSON: {error}")));
             }
-            Err(Unread::TooMuch(kind)) => return self.leave_out(kind, AgentFailure::new(FailureKind::TooLarge, kind)),
+            Err(JsonError::TooMuch(kind)) => {
+                return self.leave_out(kind, AgentFailure::new(FailureKind::TooLarge, kind));
+            }
         };
         let read = match &mut self.dialect {
             Dialect::Completion(completion) => completion.frame(&frame, &mut self.events).map(|()| false),

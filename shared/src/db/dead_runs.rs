@@ -76,12 +76,8 @@ impl Db {
     /// `replay` ago: of all users, at most `batch` runs each. Where both counts are 0, nothing is left to do but what other
     /// requests hold.
     pub async fn sweep(&self, batch: u16, replay: Duration) -> Result<Swept, Error> {
-        // The function has rights of its own; no user has this id.
-        let nobody = UserId::from(uuid::Uuid::nil());
-        let sweep =
-            Statement { sql: SWEEP, params: &[(&i32::from(batch), Type::INT4), (&replay.as_secs_f64(), Type::FLOAT8)] };
-        let rows = self.run(nobody, Access::Write, &[sweep]).await?;
-        let row = rows.first().and_then(|rows| rows.first()).ok_or_else(|| Error::internal("sweep gave no row"))?;
+        let (batch, replay) = (i32::from(batch), replay.as_secs_f64());
+        let row = self.over_all_users(SWEEP, &[(&batch, Type::INT4), (&replay, Type::FLOAT8)]).await?;
         let runs: i32 = row.try_get("ended").map_err(unreadable)?;
         let chunks: i64 = row.try_get("dropped").map_err(unreadable)?;
         let due: Json<Vec<Due>> = row.try_get("due").map_err(unreadable)?;
@@ -99,13 +95,19 @@ impl Db {
     /// Forgets runs that ended more than `runs` ago, and windows of quotas that began more than `windows` ago, of all users and at
     /// most `batch` of each; answers how many. Where it is 0, nothing is left to do but what other requests hold.
     pub async fn prune(&self, batch: u16, runs: Duration, windows: Duration) -> Result<u64, Error> {
-        let nobody = UserId::from(uuid::Uuid::nil());
         let (batch, runs, windows) = (i32::from(batch), runs.as_secs_f64(), windows.as_secs_f64());
         let params: [Param<'_>; 3] = [(&batch, Type::INT4), (&runs, Type::FLOAT8), (&windows, Type::FLOAT8)];
-        let rows = self.run(nobody, Access::Write, &[Statement { sql: PRUNE, params: &params }]).await?;
-        let row = rows.first().and_then(|rows| rows.first()).ok_or_else(|| Error::internal("prune gave no row"))?;
+        let row = self.over_all_users(PRUNE, &params).await?;
         let pruned: i64 = row.try_get("pruned").map_err(unreadable)?;
         Ok(u64::try_from(pruned).unwrap_or(0))
+    }
+
+    /// Calls a function of the database that has rights of its own; answers its row.
+    async fn over_all_users(&self, sql: &'static str, params: &[Param<'_>]) -> Result<Row, Error> {
+        // No user has this id.
+        let nobody = UserId::from(uuid::Uuid::nil());
+        let rows = self.run(nobody, Access::Write, &[Statement { sql, params }]).await?;
+        rows.into_iter().flatten().next().ok_or_else(|| Error::internal("a function over all users gave no row"))
     }
 
     /// Puts the message of a dead run together and stores it, unless somebody did meanwhile.

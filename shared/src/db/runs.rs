@@ -93,11 +93,7 @@ impl UserDb<'_> {
         };
         let rows = self.write_without_parts_due(find, |row| row.try_get("parts_due")).await?;
         let Some(row) = rows.first() else { return Ok(None) };
-        Ok(Some(FoundRun {
-            run: row.try_get::<_, uuid::Uuid>("run_id").map_err(unreadable)?.into(),
-            message: row.try_get::<_, uuid::Uuid>("message_id").map_err(unreadable)?.into(),
-            has_base: false,
-        }))
+        found_run(row, false).map(Some).map_err(unreadable)
     }
 
     /// What has been stored of a run behind the chunk `after`; -1 is from its beginning. `None`: there is no such run.
@@ -115,6 +111,12 @@ impl UserDb<'_> {
         let base: Option<Json<Vec<Map<String, Value>>>> = first.try_get("base").map_err(unreadable)?;
         Ok(Some(RunPage { base: base.map(|base| base.0).unwrap_or_default(), chunks: chunks(&rows)?, ended }))
     }
+}
+
+/// Reads a run that can be followed, by a reader who has what the answer had before it or hasn't.
+pub(super) fn found_run(row: &Row, has_base: bool) -> Result<FoundRun, tokio_postgres::Error> {
+    let id = |column: &str| row.try_get::<_, uuid::Uuid>(column);
+    Ok(FoundRun { run: id("run_id")?.into(), message: id("message_id")?.into(), has_base })
 }
 
 /// Reads chunks; a row of nulls is none. One that can't be read is passed over: its run must come to an end all the same.

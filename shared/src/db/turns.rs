@@ -17,11 +17,10 @@ use super::conversations::parts;
 use super::failure::unreadable;
 use super::messages::{message, most_bytes};
 use super::pipeline::Statement;
+use super::runs::found_run;
 use crate::error::Error;
 use crate::id::{ClientId, ConversationRef, MessageId, MessageRef};
-use crate::model::{
-    Ask, BaseAnswer, FoundRun, Message, Question, QuotaState, StartedTurn, Title, Turn, TurnRules, TurnStart,
-};
+use crate::model::{Ask, BaseAnswer, Message, Question, QuotaState, StartedTurn, Title, Turn, TurnRules, TurnStart};
 use ask::AskRow;
 use history::{HistoryRoom, HistoryRow};
 use pages::{chat_message, siblings};
@@ -116,11 +115,7 @@ fn read_start(row: &Row, turn: &Turn, rules: &TurnRules) -> Result<Option<TurnSt
     let goes_on = matches!(turn.ask, Ask::Continue { .. });
     let start = match outcome {
         "started" => started(row, turn).map(|started| TurnStart::Started(Box::new(started))).map_err(unreadable),
-        "joined" => Ok(TurnStart::Joined(FoundRun {
-            run: row.try_get::<_, uuid::Uuid>("run_id").map_err(unreadable)?.into(),
-            message: row.try_get::<_, uuid::Uuid>("message_id").map_err(unreadable)?.into(),
-            has_base: goes_on,
-        })),
+        "joined" => found_run(row, goes_on).map(TurnStart::Joined).map_err(unreadable),
         "finished" => {
             let had: Option<i32> = row.try_get("base_parts").map_err(unreadable)?;
             let had = had.filter(|_| goes_on).and_then(|parts| usize::try_from(parts).ok()).unwrap_or_default();

@@ -145,18 +145,6 @@ impl BaseAnswer {
         }
         sources
     }
-
-    /// What it has cost in all, with what was told since.
-    #[must_use]
-    pub fn usage_with(&self, usage: Option<&Map<String, Value>>) -> Option<Map<String, Value>> {
-        let Some(mut sum) = self.usage.clone() else { return usage.cloned() };
-        for (name, count) in usage.into_iter().flatten() {
-            let so_far = sum.get(name).and_then(Value::as_u64);
-            let both = so_far.zip(count.as_u64()).map(|(so_far, count)| so_far.saturating_add(count).into());
-            sum.insert(name.clone(), both.unwrap_or_else(|| count.clone()));
-        }
-        Some(sum)
-    }
 }
 
 /// Messages that have one parent, and which of them this is: the branches between which a reader can choose.

@@ -7,7 +7,7 @@ use super::answering::{is_content, is_word};
 use super::call_ids::CallIds;
 use super::outcome::Outcome;
 use crate::clock::Clock;
-use crate::model::{BaseAnswer, Ending, NewSources, RunChunk, StartedTurn};
+use crate::model::{Ending, NewSources, RunChunk, StartedTurn};
 use crate::ui_stream::{self, Assembler, Chunk, FinishReason, OpenParts, StepCalls};
 
 /// An answer while it is written.
@@ -16,8 +16,10 @@ pub(super) struct Answer {
     /// What is stored of it in the end.
     assembler: Assembler,
     call_ids: CallIds,
-    /// What it was before it went on.
-    base: Option<BaseAnswer>,
+    /// Whether it went on.
+    goes_on: bool,
+    /// What it had cost by then.
+    usage_before: Option<Map<String, Value>>,
     /// Whether a step must begin before it says anything more. A front end takes the calls of the last step for what it has to
     /// answer: without another step, it sends the same answers again and again.
     step_due: bool,
@@ -30,40 +32,38 @@ pub(super) struct Answer {
     pub(super) model: Option<String>,
     /// Why its agent ended it.
     pub(super) finish: Option<FinishReason>,
-    first_word: Option<Instant>,
+    /// When its first word came.
+    pub(super) first_word: Option<Instant>,
     has_content: bool,
 }
 
 impl Answer {
     pub(super) fn new(started: &StartedTurn) -> Self {
-        let base = started.base.clone();
-        let (parts, metadata) =
-            base.as_ref().map(|base| (base.parts.clone(), base.metadata.clone())).unwrap_or_default();
+        let base = started.base.clone().unwrap_or_default();
         Self {
             open: OpenParts::default(),
-            call_ids: CallIds::new(started.call_ids.clone(), &parts),
-            assembler: Assembler::going_on(parts, metadata),
-            step_due: base.is_some(),
-            sources: base.as_ref().map(BaseAnswer::embedded_sources).unwrap_or_default(),
+            call_ids: CallIds::new(started.call_ids.clone(), &base.parts),
+            goes_on: started.base.is_some(),
+            step_due: started.base.is_some(),
+            sources: base.embedded_sources(),
             sources_left_out: 0,
+            assembler: Assembler::going_on(base.parts, base.metadata),
             usage: None,
-            model: None,
+            usage_before: base.usage,
+            model: base.model,
             finish: None,
             first_word: None,
             has_content: false,
-            base,
         }
     }
 
     /// The frames that a frame of the agent's makes.
     pub(super) fn frames_of(&mut self, mut chunk: Chunk) -> impl Iterator<Item = Chunk> + use<> {
-        let step = (self.step_due && begins_content(&chunk)).then_some(Chunk::StartStep);
-        if step.is_some() || matches!(chunk, Chunk::StartStep) {
-            self.step_due = false;
+        let mut step = (self.step_due && begins_content(&chunk)).then_some(Chunk::StartStep);
+        if let Some(step) = &mut step {
+            self.call_ids.rename(step);
         }
-        if let Some(mut step) = step.clone() {
-            self.call_ids.rename(&mut step);
-        }
+        self.step_due &= step.is_none() && !matches!(chunk, Chunk::StartStep);
         self.call_ids.rename(&mut chunk);
         self.has_content |= is_content(&chunk);
         if is_word(&chunk) {
@@ -109,28 +109,23 @@ impl Answer {
             }
             outcome => outcome,
         };
-        let goes_on = matches!(outcome, Outcome::Finished(FinishReason::ToolCalls));
-        let step = self.step_due || calls == StepCalls::Ended && !goes_on;
+        let stops_for_calls = matches!(outcome, Outcome::Finished(FinishReason::ToolCalls));
+        let step = self.step_due || calls == StepCalls::Ended && !stops_for_calls;
         (outcome, step.then_some(Chunk::StartStep))
-    }
-
-    /// When its first word came.
-    pub(super) fn first_word(&self) -> Option<Instant> {
-        self.first_word
     }
 
     /// What the frame that ends it tells of it.
     pub(super) fn end_metadata(&self, outcome: &Outcome) -> Map<String, Value> {
-        let (usage, model) = (self.whole_usage(), self.whole_model());
-        let mut metadata = ui_stream::finish_metadata(outcome.status(), usage.as_ref(), model.as_deref());
+        let usage = self.whole_usage();
+        let mut metadata = ui_stream::finish_metadata(outcome.status(), usage.as_ref(), self.model.as_deref());
         ui_stream::note_sources_left_out(&mut metadata, self.sources_left_out);
         ui_stream::note_completed(&mut metadata, Clock::system().now());
         match outcome {
-            Outcome::Finished(reason) if self.base.is_some() || *reason != FinishReason::Stop => {
+            Outcome::Finished(reason) if self.goes_on || *reason != FinishReason::Stop => {
                 ui_stream::note_finish_reason(&mut metadata, *reason);
             }
             // A page that has the answer from before would go on to show why it ended then.
-            _ if self.base.is_some() => ui_stream::note_finish_reason(&mut metadata, FinishReason::Other),
+            _ if self.goes_on => ui_stream::note_finish_reason(&mut metadata, FinishReason::Other),
             _ => {}
         }
         metadata
@@ -138,7 +133,7 @@ impl Answer {
 
     /// What is stored in the end, these chunks with it.
     pub(super) fn ending(&mut self, outcome: &Outcome, chunks: Vec<RunChunk>) -> Ending {
-        let (usage, model) = (self.whole_usage(), self.whole_model());
+        let (usage, model) = (self.whole_usage(), self.model.clone());
         let beside = [model.clone().into(), usage.clone().into()];
         let assembled = std::mem::take(&mut self.assembler).finish();
         let tokens = self.usage.as_ref().and_then(|usage| usage.get("totalTokens")?.as_u64());
@@ -154,13 +149,15 @@ impl Answer {
         }
     }
 
+    /// What it has cost in all.
     fn whole_usage(&self) -> Option<Map<String, Value>> {
-        let usage = self.usage.as_ref();
-        self.base.as_ref().map_or_else(|| usage.cloned(), |base| base.usage_with(usage))
-    }
-
-    fn whole_model(&self) -> Option<String> {
-        self.model.clone().or_else(|| self.base.as_ref()?.model.clone())
+        let Some(mut sum) = self.usage_before.clone() else { return self.usage.clone() };
+        for (name, count) in self.usage.iter().flatten() {
+            let before = sum.get(name).and_then(Value::as_u64);
+            let both = before.zip(count.as_u64()).map(|(before, count)| before.saturating_add(count).into());
+            sum.insert(name.clone(), both.unwrap_or_else(|| count.clone()));
+        }
+        Some(sum)
     }
 }
 

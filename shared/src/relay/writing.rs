@@ -338,7 +338,7 @@ impl Writing {
     }
 
     fn log(&self, outcome: &Outcome, ended: &Result<Ended, Error>) {
-        outcome.count(ended, self.answer.first_word().map(|at| at.duration_since(self.began)));
+        outcome.count(ended, self.answer.first_word.map(|at| at.duration_since(self.began)));
         let millis = |to: Instant| u64::try_from(to.duration_since(self.began).as_millis()).unwrap_or(u64::MAX);
         let cause = match (outcome, ended) {
             (_, Err(error)) => error.cause.as_deref().map(ToString::to_string),
@@ -346,7 +346,7 @@ impl Writing {
             _ => None,
         };
         let (run, status) = (self.run, outcome.status().as_str());
-        let (millis, first_word) = (millis(Instant::now()), self.answer.first_word().map(millis));
+        let (millis, first_word) = (millis(Instant::now()), self.answer.first_word.map(millis));
         if ended.is_err() || matches!(outcome, Outcome::Failed(_)) {
             tracing::error!(%run, status, millis, firstWordMillis = first_word, cause, "an answer failed");
         } else {

@@ -145,23 +145,18 @@ impl Assembler {
     /// What a front end makes of the calls of the last step.
     #[must_use]
     pub fn calls(&self) -> StepCalls {
-        let is = |part: &Object, name: &str, value: &str| part.get(name).is_some_and(|it| it == value);
-        let own = |part: &&Object| part.get("providerExecuted") == Some(&Value::Bool(true));
-        let step = self.parts.iter().rev().take_while(|part| !is(part, "type", "step-start"));
-        let calls: Vec<&Object> = step.filter(|part| part.contains_key("toolCallId")).collect();
-        let waits = |part: &&&Object| {
-            is(part, "state", "approval-requested") || is(part, "state", "input-available") && !own(part)
-        };
-        let ended = |part: &&&Object| {
-            !own(part) && (is(part, "state", "output-available") || is(part, "state", "output-error"))
-        };
-        if calls.iter().any(|part| waits(&part)) {
-            StepCalls::Wait
-        } else if calls.iter().any(|part| ended(&part)) {
-            StepCalls::Ended
-        } else {
-            StepCalls::None
+        let step = self.parts.iter().rev().take_while(|part| text_of(part, "type") != "step-start");
+        let mut calls = StepCalls::None;
+        for part in step.filter(|part| part.contains_key("toolCallId")) {
+            let is_the_agents = part.get("providerExecuted") == Some(&Value::Bool(true));
+            match text_of(part, "state") {
+                "approval-requested" => return StepCalls::Wait,
+                "input-available" if !is_the_agents => return StepCalls::Wait,
+                "output-available" | "output-error" if !is_the_agents => calls = StepCalls::Ended,
+                _ => {}
+            }
         }
+        calls
     }
 
     /// The message as far as it came.
@@ -179,16 +174,15 @@ impl Assembler {
         self.reasonings.clear();
         let step = self.tools.step();
         for (n, part) in self.parts.drain(step.min(self.parts.len())..).enumerate() {
-            let text = |name: &str| part.get(name).and_then(Value::as_str).unwrap_or_default();
-            match text("type") {
+            match text_of(&part, "type") {
                 "source-url" | "source-document" => self.sources -= 1,
                 kind if kind.starts_with("data-") => {
-                    let key = (kind.to_owned(), text("id").to_owned());
+                    let key = (kind.to_owned(), text_of(&part, "id").to_owned());
                     if self.data.get(&key).is_some_and(|place| *place == step + n) {
                         self.data.remove(&key);
                     }
                 }
-                _ => self.tools.forget(text("toolCallId"), step + n, &part),
+                _ => self.tools.forget(text_of(&part, "toolCallId"), step + n, &part),
             }
         }
     }
@@ -228,6 +222,11 @@ impl Assembled {
         self.metadata.retain(|name, _| !COMPUTED.contains(&name.as_str()));
         FinishedAnswer::new(self.parts, self.text, self.metadata, sources, beside)
     }
+}
+
+/// A part's member that is a text; empty where it has none.
+fn text_of<'a>(part: &'a Object, name: &str) -> &'a str {
+    part.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// A frame's members.

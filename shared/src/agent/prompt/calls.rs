@@ -14,38 +14,46 @@ const NO_RESULT: &str = "The tool gave no result.";
 /// <https://github.com/vercel/ai/blob/main/packages/ai/src/ui/convert-to-model-messages.ts>
 const DENIED: &str = "Tool call execution denied.";
 
+/// How a call ends for an agent.
+enum End {
+    /// As its part says.
+    Told,
+    /// Not yet: the reader has answered, and the agent goes on.
+    Open,
+    /// The reader didn't agree, for this reason.
+    Denied(Option<&'static str>),
+    Failed(&'static str),
+}
+
 /// A call's part with its end, under the agent's own id; `None` where even its input isn't whole. `goes_on`: its answer does,
 /// so that a tool to which the reader agreed is still to run.
 pub(super) fn settled(part: &Object, goes_on: bool) -> Option<Object> {
     let mut part = as_the_agent_names_it(part.clone());
     let approved = part.get("approval").and_then(|approval| approval.get("approved")).and_then(Value::as_bool);
-    let is_still_to_run = goes_on && part.get("state").is_some_and(|state| state == "approval-responded");
     let end = match part.get("state").and_then(Value::as_str)? {
-        "approval-responded" if is_still_to_run => None,
-        "approval-responded" | "output-denied" if approved != Some(true) => Some(("output-denied", None)),
-        "approval-responded" => Some(("output-error", Some(NO_RESULT))),
-        "approval-requested" => Some(("output-denied", Some(UNANSWERED))),
-        "input-available" if part.get("providerExecuted") == Some(&Value::Bool(true)) => {
-            Some(("output-error", Some(NO_RESULT)))
-        }
-        "input-available" => Some(("output-error", Some(UNANSWERED))),
-        "output-available" | "output-error" | "output-denied" => None,
+        "approval-responded" if goes_on => End::Open,
+        "approval-responded" if approved == Some(true) => End::Failed(NO_RESULT),
+        "approval-responded" => End::Denied(None),
+        "approval-requested" => End::Denied(Some(UNANSWERED)),
+        "input-available" if is_the_agents(&part) => End::Failed(NO_RESULT),
+        "input-available" => End::Failed(UNANSWERED),
+        "output-available" | "output-error" | "output-denied" => End::Told,
         _ => return None,
     };
-    if let Some((state, text)) = end {
-        part.insert("state".to_owned(), state.into());
-        let member = if state == "output-error" { "errorText" } else { "reason" };
-        let text = text.map(|text| (member.to_owned(), Value::from(text)));
-        match part.get_mut("approval") {
-            Some(Value::Object(approval)) if state == "output-denied" => approval.extend(text),
-            _ => part.extend(text),
-        }
+    if let End::Failed(text) = end {
+        part.insert("state".to_owned(), "output-error".into());
+        part.insert("errorText".to_owned(), text.into());
+    } else if let End::Denied(_) = end {
+        part.insert("state".to_owned(), "output-denied".into());
     }
-    let approved = !part.get("state").is_some_and(|state| state == "output-denied");
-    if let Some(Value::Object(approval)) = part.get_mut("approval")
-        && !is_still_to_run
+    let is_denied = part.get("state").is_some_and(|state| state == "output-denied");
+    if !matches!(end, End::Open)
+        && let Some(Value::Object(approval)) = part.get_mut("approval")
     {
-        approval.insert("approved".to_owned(), approved.into());
+        approval.insert("approved".to_owned(), (!is_denied).into());
+        if let End::Denied(Some(reason)) = end {
+            approval.insert("reason".to_owned(), reason.into());
+        }
     }
     if part.get("state").is_some_and(|state| state == "output-available") {
         part.remove("preliminary");

@@ -23,23 +23,20 @@ fn messages_of(speech: Speech<'_>) -> Vec<Value> {
     let (mut parts, mut called): (Vec<Part>, Vec<Object>) = (Vec::new(), Vec::new());
     for piece in speech.pieces {
         let part = match piece {
-            Piece::File(it) => file(it).map_or_else(|| Part::Text(named(name_of(it)).into_owned()), Part::File),
-            Piece::Text(text) => Part::Text(text.into_owned()),
-            Piece::Sources(sources) => Part::Text(block(&data_of(&sources))),
             Piece::Call(call) => {
                 called.push(call);
                 continue;
             }
-            Piece::Step if called.is_empty() => continue,
-            Piece::Step => {
-                messages.extend(with_calls(std::mem::take(&mut parts), &std::mem::take(&mut called)));
-                continue;
-            }
+            Piece::File(it) => Some(file(it).map_or_else(|| Part::Text(named(name_of(it)).into_owned()), Part::File)),
+            Piece::Text(text) => Some(Part::Text(text.into_owned())),
+            Piece::Sources(sources) => Some(Part::Text(block(&data_of(&sources)))),
+            Piece::Step => None,
         };
+        // All else comes behind what was called before it.
         if !called.is_empty() {
             messages.extend(with_calls(std::mem::take(&mut parts), &std::mem::take(&mut called)));
         }
-        parts.push(part);
+        parts.extend(part);
     }
     if !called.is_empty() {
         messages.extend(with_calls(parts, &called));

@@ -2,10 +2,7 @@
 select
     c.n, c.frames, c.sources,
     case when c.n = 0 and r.base_parts > 0 then (
-        select jsonb_build_object(
-            'parts', m.parts, 'metadata', m.metadata, 'sources', m.sources, 'sourceEmbeddings', m.source_embeddings,
-            'usage', m.usage, 'model', m.model)
-        from messages m where m.user_id = r.user_id and m.id = r.message_id) end as base
+        select base_answer(m) from messages m where m.user_id = r.user_id and m.id = r.message_id) end as base
 from run_chunks c join runs r on r.user_id = c.user_id and r.id = c.run_id
 where c.user_id = $1::uuid and c.run_id = $2::uuid
 order by c.n
